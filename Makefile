@@ -1,0 +1,34 @@
+# The commands people and CI rely on. `make help` lists them.
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+SHELL  := /bin/bash
+
+.PHONY: help install develop demo test test-quick check lock clean
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+$(VENV)/.install: requirements.lock pyproject.toml
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install -q --require-hashes -r requirements.lock
+	$(PYTHON) -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.develop: $(VENV)/.install requirements-dev.lock
+	$(PYTHON) -m pip install -q --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.install   ## make .venv from the lock file, with the pileus command in it
+develop: $(VENV)/.develop   ## the same, with what tests and checks need
+
+lock:            ## renew the lock files from pyproject.toml
+	$(PYTHON) -m pip install -q uv
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock pyproject.toml --group build
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-dev.lock pyproject.toml --group dev --group build
+
+check: develop   ## format, lint and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:           ## remove what was built, keep data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
