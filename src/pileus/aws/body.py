@@ -1,0 +1,45 @@
+"""Bodies that stream: what a request brings piece by piece, what an answer sends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class Body(Protocol):
+    """A request's streaming body. `length` is the number of bytes that will come, where the client said so.
+
+    Iterating raises AWSError where the signed hash, a chunk's signature, the length or a trailer does not hold, at
+    the latest when the last piece was read: nothing may be kept before the iteration has ended. `trailers` are
+    there then.
+    """
+
+    length: int | None
+    trailers: dict[str, str]
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+class Bytes:
+    """A Body of bytes at hand, for calls in process."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.length: int | None = len(data)
+        self.trailers: dict[str, str] = {}
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self.data:
+            yield self.data
+
+
+async def read(body: Body, limit: int) -> bytes:
+    """All of it. Raises ValueError when it is longer than `limit`."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in body:
+        size += len(piece)
+        if size > limit:
+            raise ValueError(f"the body is longer than {limit} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,103 @@
+"""What an operation has at hand: the running cloud, and the request that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pileus.aws.clock import Clock
+from pileus.security.principals import Principal
+
+if TYPE_CHECKING:
+    from pileus.metering.meter import Meter
+    from pileus.security.authorization import Authorizer
+    from pileus.security.keyring import Keyring
+    from pileus.services.client import Client
+    from pileus.store.blobs import Blobs
+    from pileus.store.interface import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 4566
+    workers: int = 1
+    durability: Literal["full", "relaxed"] = "full"
+    region: str = "us-east-1"
+    require_isolation: bool = False
+
+
+class Cloud:
+    """The running cloud, as one worker process sees it. Made once at start by `gateway.cloud.open_cloud`."""
+
+    def __init__(
+        self, settings: Settings, store: Store, blobs: Blobs, keyring: Keyring, authorizer: Authorizer, meter: Meter,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self.store = store
+        self.blobs = blobs
+        self.keyring = keyring
+        self.authorizer = authorizer
+        self.meter = meter
+        self.clock = clock
+        self._parts: dict[Callable[[Cloud], Any], Any] = {}
+
+    def part(self, factory: Callable[[Cloud], T]) -> T:
+        """What `factory` made of this cloud, made at the first call: a service's own state in memory (a pool, a
+        cache)."""
+        try:
+            return self._parts[factory]  # type: ignore[no-any-return]
+        except KeyError:
+            made = self._parts[factory] = factory(self)
+            return made
+
+    def client(self, principal: Principal, *, region: str | None = None) -> Client:
+        """Calls operations of this cloud in process, as `principal`, authorised like any caller."""
+        from pileus.services.client import Client
+
+        return Client(self, principal, region or self.settings.region)
+
+
+@dataclass(slots=True)
+class Context:
+    """One request. `service` and `operation` name what was dispatched; times are seconds since the epoch."""
+
+    cloud: Cloud
+    principal: Principal
+    region: str
+    request_id: str
+    service: str
+    operation: str
+    received: float
+    source_ip: str = "127.0.0.1"
+    secure: bool = False
+    user_agent: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of the HTTP request, lower-case names; empty for calls in process."""
+    host: str = ""
+    via: tuple[str, ...] = ()
+    """Services through which the call came in process (aws:CalledVia)."""
+
+    @property
+    def account(self) -> str:
+        return self.principal.account
+
+    @property
+    def store(self) -> Store:
+        return self.cloud.store
+
+    def meter(self, unit: str, quantity: float = 1.0, account: str | None = None) -> None:
+        """Adds to the usage of the caller's account; `unit` as the price list names it."""
+        self.cloud.meter.add(account or self.principal.account, unit, quantity)
+
+    def client(self, principal: Principal | None = None) -> Client:
+        """In process calls, as the caller unless told otherwise."""
+        client = self.cloud.client(principal or self.principal, region=self.region)
+        client.via = (*self.via, f"{self.service}.amazonaws.com")
+        return client
