@@ -1,0 +1,1 @@
+"""What was used, what it costs: usage records, price lists, the bill."""
