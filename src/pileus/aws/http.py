@@ -1,0 +1,71 @@
+"""A request and a response as HTTP has them, before and after any protocol of AWS."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import unquote_to_bytes
+
+from pileus.aws.body import Body
+
+
+@dataclass
+class Request:
+    """`raw_path` and `query` are as on the wire; `headers` have lower-case names, repeated ones joined by a comma."""
+
+    method: str
+    raw_path: str
+    query: str
+    headers: dict[str, str]
+    body: Body
+    source_ip: str = "127.0.0.1"
+    secure: bool = False
+
+    @property
+    def host(self) -> str:
+        """The Host header without its port, lower case."""
+        host = self.headers.get("host", "").lower()
+        if host.startswith("["):
+            return host.partition("]")[0] + "]"
+        return host.partition(":")[0]
+
+    @cached_property
+    def path(self) -> str:
+        """Decoded. Raises UnicodeDecodeError where it is no UTF-8."""
+        return unquote_to_bytes(self.raw_path).decode()
+
+    @cached_property
+    def parameters(self) -> list[tuple[str, str]]:
+        """The query string's decoded pairs, in order; a name without `=` has the empty value."""
+        return parse_query(self.query)
+
+    def parameter(self, name: str) -> str | None:
+        for key, value in self.parameters:
+            if key == name:
+                return value
+        return None
+
+
+def parse_query(query: str) -> list[tuple[str, str]]:
+    """Pairs of a query string, `+` kept as it is (SigV4 writes a space as %20). Bytes that are no UTF-8 come as
+    surrogates."""
+    pairs = []
+    for piece in query.split("&"):
+        if piece:
+            name, _, value = piece.partition("=")
+            pairs.append((_decode(name), _decode(value)))
+    return pairs
+
+
+def _decode(text: str) -> str:
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
+
+
+@dataclass
+class Response:
+    """`body` is all of it, or an iterator that brings it while it is sent (then say content-length if it is known)."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | AsyncIterator[bytes] = b""
