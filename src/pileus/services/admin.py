@@ -1,0 +1,28 @@
+"""What a running cloud tells its owner beyond AWS's own operations: functions behind `/_pileus/<name>`.
+
+A request to them is JSON, signed by SigV4 for the service `pileus` with the root key of an account, and sees that
+account. They are for the command line and the console.
+
+    @admin("why")
+    async def why(context: Context, request: Shape) -> Shape: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pileus.services.context import Context
+
+AdminFunction = Callable[["Context", dict[str, Any]], Awaitable[dict[str, Any]]]
+
+ADMIN: dict[str, AdminFunction] = {}
+
+
+def admin(name: str) -> Callable[[AdminFunction], AdminFunction]:
+    def register(function: AdminFunction) -> AdminFunction:
+        ADMIN[name] = function
+        return function
+
+    return register
