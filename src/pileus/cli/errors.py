@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 
-class Failure(Exception):
+class CommandError(Exception):
     """What a command ends with when it cannot do its job. The message is the one line that the person reads."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
@@ -28,7 +28,7 @@ def explain(error: BaseException) -> str:
         return f"{_line(str(error))}. Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or use a profile."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    if isinstance(error, Failure):
+    if isinstance(error, CommandError):
         return _line(str(error))
     return f"Unexpected {name}: {_line(str(error))} (PILEUS_TRACEBACK=1 shows where)"
 

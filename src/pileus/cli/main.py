@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from pileus.cli.errors import Failure, explain, traceback_wanted
+from pileus.cli.errors import CommandError, explain, traceback_wanted
 
 
 class Command(NamedTuple):
@@ -112,5 +112,5 @@ def run(words: Sequence[str]) -> int:
         if traceback_wanted():
             raise
         print(f"pileus: {explain(error)}", file=sys.stderr)
-        return error.exit_code if isinstance(error, Failure) else 1
+        return error.exit_code if isinstance(error, CommandError) else 1
     return result if isinstance(result, int) else 0
