@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from pileus.aws.clock import Clock
+from pileus.aws.errors import AWSError
 from pileus.metering import usage
 from pileus.store.interface import Store
 
@@ -23,6 +24,7 @@ class Meter:
         self._clock = clock
         self._pending: dict[tuple[str, str], float] = {}
         self._task: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def add(self, account: str, unit: str, quantity: float = 1.0) -> None:
         """Adds `quantity` of `unit` (see `metering.units`) to what `account` used."""
@@ -41,7 +43,7 @@ class Meter:
         day = usage.day_of(self._clock.now())
         try:
             await self._store.transact(lambda tx: usage.add(tx, day, counted))
-        except BaseException:
+        except Exception:
             for (account, unit), quantity in counted.items():
                 self.add(account, unit, quantity)
             raise
@@ -50,16 +52,16 @@ class Meter:
         self._task = asyncio.create_task(self._run(), name="meter")
 
     async def close(self) -> None:
+        self._closing.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
             self._task = None
         await self.flush()
 
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
+        while not self._closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_SECONDS)
             # A full disk must not end the counting: the next second tries again, the sum is kept.
-            with contextlib.suppress(OSError, RuntimeError):
+            with contextlib.suppress(AWSError, OSError):
                 await self.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
+from typing import cast
 
 from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records
@@ -13,6 +14,11 @@ _USED: Records[float] = Records(float, "metering", "usage")
 
 def day_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
+
+
+def day_at(time: float) -> date:
+    """The day of a time in seconds since the epoch."""
+    return datetime.fromtimestamp(time, UTC).date()
 
 
 def month_of(day: date) -> str:
@@ -31,8 +37,7 @@ def of_month(reader: Reader, account: str, month: str) -> Iterator[tuple[date, s
     """(day, unit, quantity) of a month (`2026-11`), by day."""
     year, number = map(int, month.split("-"))
     for (_, _, day, unit), quantity in _USED.scan(reader, account, month):
-        assert isinstance(day, int) and isinstance(unit, str)  # noqa: S101  what `add` wrote
-        yield date(year, number, day), unit, quantity
+        yield date(year, number, cast(int, day)), cast(str, unit), quantity
 
 
 def totals(reader: Reader, account: str, month: str) -> dict[str, float]:

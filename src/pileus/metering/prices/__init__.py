@@ -1,0 +1,1 @@
+"""The price lists, one file each."""
