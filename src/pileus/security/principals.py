@@ -52,6 +52,8 @@ class Principal(msgspec.Struct, frozen=True):
     """User or role name."""
     access_key_id: str = ""
     session: Session | None = None
+    source_arn: str = ""
+    """Of a service, the resource for which it acts (aws:SourceArn)."""
 
 
 ANONYMOUS = Principal("anonymous", account="anonymous", arn="*", user_id="anonymous")
@@ -62,6 +64,7 @@ def root(account: str, access_key_id: str = "") -> Principal:
     return Principal("root", account, own, issuer=own, user_id=account, access_key_id=access_key_id)
 
 
-def service(name: str, account: str) -> Principal:
-    """A service acting by itself for `account` (S3 calling a function, Lambda writing logs)."""
-    return Principal("service", account, name, issuer=name, user_id=name, name=name)
+def service(name: str, account: str, source_arn: str = "") -> Principal:
+    """A service acting by itself for `account` (S3 calling a function, Lambda writing logs), on behalf of a resource
+    (the bucket whose notification it is): policies ask for it as aws:SourceArn and aws:SourceAccount."""
+    return Principal("service", account, name, issuer=name, user_id=name, name=name, source_arn=source_arn)

@@ -92,7 +92,9 @@ def moment(text: str) -> float | None:
         return None
 
 
-def _compared(read: Callable[[str], T | None], compare: Callable[[Any, Any], bool]) -> Callable[[list[str], bool], Test]:
+def _compared(
+    read: Callable[[str], T | None], compare: Callable[[Any, Any], bool]
+) -> Callable[[list[str], bool], Test]:
     def build(texts: list[str], variables: bool) -> Test:
         wanted = [value for value in map(read, texts) if value is not None]
 
@@ -189,7 +191,17 @@ class Condition:
     """One operator on one key. `cautious`, for Allow: a negated comparison with a variable that has no value fails,
     as otherwise the lack of a value would grant."""
 
-    __slots__ = ("_cautious", "_negated", "_quantifier", "_test", "_when_missing", "key", "operator", "texts", "variables")
+    __slots__ = (
+        "_cautious",
+        "_negated",
+        "_quantifier",
+        "_test",
+        "_when_missing",
+        "key",
+        "operator",
+        "texts",
+        "variables",
+    )
 
     def __init__(self, name: str, key: str, texts: Iterable[str], *, variables: bool, cautious: bool) -> None:
         """Raises ValueError for an unknown operator."""

@@ -56,10 +56,7 @@ class Statement:
         return not self._resources.match(resource, values)
 
     def conditions_hold(self, values: Values) -> bool:
-        for condition in self.conditions:
-            if not condition.holds(values):
-                return False
-        return True
+        return all(condition.holds(values) for condition in self.conditions)
 
 
 def _text(value: Any) -> str:

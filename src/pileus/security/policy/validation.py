@@ -28,6 +28,7 @@ _IAM_PATHS = (
     "user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/",
     "sms-mfa/", "saml-provider/", "oidc-provider/", "report/", "access-report/",
 )  # fmt: skip
+_S3_REGIONAL = ("accesspoint/", "accesspoint:", "access-grants/", "storage-lens/", "job/", "async-request/")
 _TRUST_ACTIONS = re.compile(r"^(sts:[A-Za-z*?]+|\*)$", re.IGNORECASE)
 
 
@@ -39,15 +40,11 @@ SYNTAX = "Syntax errors in policy."
 _LEGACY = "The policy failed legacy parsing"
 
 
-class _Duplicate(ValueError):
-    pass
-
-
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         # Two readers could each take another one of the two: nobody may have to guess which one grants.
-        raise _Duplicate
+        raise ValueError("a name occurs twice")
     return found
 
 
@@ -116,9 +113,7 @@ def _is_condition(condition: Any) -> bool:
     return isinstance(condition, dict) and all(
         isinstance(keys, dict)
         and (not keys or parse_operator(operator) is not None)
-        and all(
-            isinstance(value, str | bool | int | float) for values in keys.values() for value in listed(values)
-        )
+        and all(isinstance(value, str | bool | int | float) for values in keys.values() for value in listed(values))
         for operator, keys in condition.items()
     )
 
@@ -138,7 +133,9 @@ def _check_legacy(statements: list[Statement]) -> None:
             parsed = parse_operator(operator)
             if parsed is None or not parsed[1].startswith("date"):
                 continue
-            if any(moment(str(value)) is None and "${" not in str(value) for one in keys.values() for value in listed(one)):
+            if any(
+                moment(str(value)) is None and "${" not in str(value) for one in keys.values() for value in listed(one)
+            ):
                 raise malformed(_LEGACY)
 
 
@@ -169,7 +166,7 @@ def _check_resource(resource: str) -> None:
     own = parts[5] if len(parts) > 5 else ""
     if parts[2] == "iam" and region:
         raise malformed(f"IAM resource {resource} cannot contain region information.")
-    if parts[2] == "s3" and region and not own.startswith(("accesspoint/", "accesspoint:")):
+    if parts[2] == "s3" and region and not own.startswith(_S3_REGIONAL):
         raise malformed(f"Resource {resource} can not contain region information.")
     if parts[2] == "iam" and own not in ("", "*", "root") and not own.startswith(_IAM_PATHS) and "*" not in own:
         raise malformed(f'IAM resource path must either be "*" or start with {", ".join(_IAM_PATHS)}.')

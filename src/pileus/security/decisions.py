@@ -1,0 +1,199 @@
+"""The decision log: what was denied and why, what was lately allowed, and what each principal was seen to do.
+
+Requests only append to bounded memory; `flush` writes it to the store in one transaction, and drops what is over the
+log's size. No secrets: condition keys that are shared secrets, request bodies and headers are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pileus.security.messages import SECRET_KEYS
+from pileus.security.policy.evaluate import Decision, Source
+from pileus.security.policy.patterns import Value
+from pileus.security.principals import Principal
+from pileus.security.request_values import RequestValues
+from pileus.store.interface import Reader, Store, Transaction
+from pileus.store.keys import pack, prefix_range
+from pileus.store.records import Records
+
+if TYPE_CHECKING:
+    from pileus.services.context import Context
+    from pileus.services.operation import Access
+
+DENIED_KEPT = 10_000
+ALLOWED_KEPT = 64
+"""Batches, of at most `_BATCH` decisions each."""
+RESOURCES_KEPT = 100
+"""Resources remembered for each action of a principal; further ones are counted under their common beginning."""
+_BATCH = 256
+_WAITING = 4096
+_TEXT = 1024
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One decision. `statement` is the one that decided, as JSON, `policy` the name of its policy."""
+
+    time: float
+    request_id: str
+    principal: str
+    issuer: str
+    account: str
+    service: str
+    operation: str
+    action: str
+    resource: str
+    owner: str
+    allowed: bool
+    layer: str
+    policy: str = ""
+    statement: str = ""
+    keys: dict[str, Value] = {}
+    considered: list[tuple[str, str]] = []
+    """(layer, name) of each policy that applied."""
+
+
+class Activity(msgspec.Struct):
+    count: int
+    last: float
+
+
+DENIED = Records(Entry, "decision", "denied")
+ALLOWED = Records(list[Entry], "decision", "allowed")
+ACTIVITY = Records(Activity, "decision", "activity")
+"""By account, issuer, action, resource."""
+
+
+def _short(value: Value) -> Value:
+    return value[:_TEXT] if isinstance(value, str) else tuple(one[:_TEXT] for one in value[:50])
+
+
+class DecisionLog:
+    def __init__(self) -> None:
+        self._denied: deque[Entry] = deque(maxlen=_WAITING)
+        self._allowed: deque[tuple[Context, Access, Decision]] = deque(maxlen=_BATCH)
+        self._activity: dict[tuple[str, str, str, str], list[float]] = {}
+
+    def allowed(self, context: Context, access: Access, decision: Decision) -> None:
+        self._allowed.append((context, access, decision))
+        principal = context.principal
+        seen = (principal.account, principal.issuer, access.action, access.resource)
+        counted = self._activity.get(seen)
+        if counted is not None:
+            counted[0] += 1
+            counted[1] = context.received
+        elif len(self._activity) < _WAITING:
+            self._activity[seen] = [1, context.received]
+
+    def denied(
+        self, context: Context, access: Access, decision: Decision, considered: Iterable[Source], values: RequestValues
+    ) -> None:
+        entry = _entry(context, access, decision)
+        entry.keys = {key: _short(value) for key, value in values.known() if key not in SECRET_KEYS}
+        entry.considered = [(source.layer, source.name) for source in considered]
+        entry.considered += [
+            (decision.layer if decision.layer == "trust" else "resource", "resource policy")
+            for _ in access.resource_policies
+        ]
+        self._denied.append(entry)
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._denied or self._allowed or self._activity)
+
+    async def flush(self, store: Store) -> None:
+        """Writes what waits. Nothing is lost when the write fails: it is taken only once."""
+        if not self.waiting:
+            return
+        denied, self._denied = self._denied, deque(maxlen=_WAITING)
+        allowed, self._allowed = self._allowed, deque(maxlen=_BATCH)
+        activity, self._activity = self._activity, {}
+        batch = [_entry(*one) for one in allowed]
+
+        def write(tx: Transaction) -> None:
+            _append(tx, DENIED, "denied", list(denied), DENIED_KEPT)
+            _append(tx, ALLOWED, "allowed", [batch] if batch else [], ALLOWED_KEPT)
+            for seen, (count, last) in activity.items():
+                _count(tx, seen, int(count), last)
+
+        await store.transact(write)
+
+
+def _entry(context: Context, access: Access, decision: Decision) -> Entry:
+    principal: Principal = context.principal
+    return Entry(
+        time=context.received,
+        request_id=context.request_id,
+        principal="anonymous" if principal.kind == "anonymous" else principal.arn,
+        issuer=principal.issuer,
+        account=principal.account,
+        service=context.service,
+        operation=context.operation,
+        action=access.action,
+        resource=access.resource[:_TEXT],
+        owner=access.owner or principal.account,
+        allowed=decision.allowed,
+        layer=decision.layer,
+        policy=decision.match.source.name if decision.match else "",
+        statement=json.dumps(decision.match.statement.source) if decision.match else "",
+    )
+
+
+def _append(tx: Transaction, records: Records[Any], name: str, entries: list[Any], kept: int) -> None:
+    """Numbers the entries on and drops the oldest beyond `kept`."""
+    if not entries:
+        return
+    counter = pack("decision", "next", name)
+    first = int.from_bytes(tx.get(counter) or b"\0", "big")
+    for number, entry in enumerate(entries, start=first):
+        records.put(tx, number, value=entry)
+    following = first + len(entries)
+    tx.put(counter, following.to_bytes(8, "big"))
+    if following > kept:
+        tx.delete_range(records.key(0), records.key(following - kept))
+
+
+def _count(tx: Transaction, seen: tuple[str, str, str, str], count: int, last: float) -> None:
+    account, issuer, action, resource = seen
+    known = ACTIVITY.get(tx, *seen)
+    if known is None:
+        start, end = prefix_range("decision", "activity", account, issuer, action)
+        if sum(1 for _ in tx.range(start, end, limit=RESOURCES_KEPT)) >= RESOURCES_KEPT:
+            seen = (account, issuer, action, generalised(resource))
+            known = ACTIVITY.get(tx, *seen)
+    known = known or Activity(0, 0.0)
+    ACTIVITY.put(tx, *seen, value=Activity(known.count + count, max(known.last, last)))
+
+
+def generalised(resource: str) -> str:
+    """A resource's first part, for counting many under one name: all keys of a bucket, all streams of a group."""
+    arn, colon, own = resource.rpartition(":")
+    head, slash, _ = own.partition("/")
+    return f"{arn}{colon}{head}{slash}*" if slash else f"{arn}{colon}*"
+
+
+def entries_of(reader: Reader, request_id: str) -> list[Entry]:
+    """All decisions that were made for a request and are still in the log, in their order."""
+    found = [entry for _, entry in DENIED.scan(reader, reverse=True) if entry.request_id == request_id]
+    found += [
+        entry for _, batch in ALLOWED.scan(reader, reverse=True) for entry in batch if entry.request_id == request_id
+    ]
+    return sorted(found, key=lambda entry: (entry.time, not entry.allowed))
+
+
+def last_denied(reader: Reader, account: str) -> Iterator[Entry]:
+    """Newest first: those of the account's principals, and those on its resources."""
+    for _, entry in DENIED.scan(reader, reverse=True):
+        if account in (entry.account, entry.owner):
+            yield entry
+
+
+def activity_of(reader: Reader, account: str, issuer: str) -> Iterator[tuple[str, str, Activity]]:
+    """(action, resource, how often and when last) of what the issuer's sessions were allowed to do."""
+    for key, activity in ACTIVITY.scan(reader, account, issuer):
+        yield str(key[2]), str(key[3]), activity
