@@ -16,29 +16,83 @@ from datetime import datetime
 from pathlib import Path
 
 TARGET = Path(__file__).parent.parent / "src/pileus/aws/data/managed_policies.json"
-NAMES = (
-    "ReadOnlyAccess ViewOnlyAccess SecurityAudit IAMFullAccess IAMReadOnlyAccess IAMUserChangePassword "
-    "IAMUserSSHKeys IAMAccessAdvisorReadOnly AWSLambdaBasicExecutionRole AWSLambdaDynamoDBExecutionRole "
-    "AWSLambdaKinesisExecutionRole AWSLambdaSQSQueueExecutionRole AWSLambdaMSKExecutionRole "
-    "AWSLambdaVPCAccessExecutionRole AWSLambdaENIManagementAccess AWSLambdaRole AWSLambda_FullAccess "
-    "AWSLambda_ReadOnlyAccess AWSLambdaInvocation-DynamoDB AWSLambdaExecute AWSLambdaReplicator "
-    "AmazonDynamoDBFullAccess AmazonDynamoDBFullAccess_v2 AmazonDynamoDBReadOnlyAccess AmazonS3FullAccess "
-    "AmazonS3ReadOnlyAccess AmazonS3ObjectLambdaExecutionRolePolicy CloudWatchFullAccess "
-    "CloudWatchFullAccessV2 CloudWatchReadOnlyAccess CloudWatchLogsFullAccess CloudWatchLogsReadOnlyAccess "
-    "CloudWatchAgentServerPolicy CloudWatchEventsFullAccess CloudWatchEventsReadOnlyAccess "
-    "AmazonCognitoPowerUser AmazonCognitoReadOnly AmazonCognitoDeveloperAuthenticatedIdentities "
-    "AmazonCognitoUnAuthedIdentitiesSessionPolicy AmazonCognitoUnauthenticatedIdentities "
-    "AWSCloudFormationFullAccess AWSCloudFormationReadOnlyAccess AmazonAPIGatewayAdministrator "
-    "AmazonAPIGatewayInvokeFullAccess AmazonAPIGatewayPushToCloudWatchLogs AmazonSQSFullAccess "
-    "AmazonSQSReadOnlyAccess AmazonSNSFullAccess AmazonSNSReadOnlyAccess AmazonSNSRole "
-    "AmazonEventBridgeFullAccess AmazonEventBridgeReadOnlyAccess AmazonEventBridgeSchedulerFullAccess "
-    "AmazonEventBridgeSchedulerReadOnlyAccess AmazonKinesisFullAccess AmazonKinesisReadOnlyAccess "
-    "AWSStepFunctionsFullAccess AWSStepFunctionsReadOnlyAccess AWSXrayWriteOnlyAccess AWSXRayDaemonWriteAccess "
-    "AWSXrayReadOnlyAccess AWSXrayFullAccess SecretsManagerReadWrite AmazonSSMReadOnlyAccess "
-    "AmazonSSMFullAccess AWSKeyManagementServicePowerUser CloudFrontFullAccess CloudFrontReadOnlyAccess "
-    "AWSCodeDeployRoleForLambda AWSCodeDeployRoleForLambdaLimited AWSCertificateManagerFullAccess "
-    "AmazonRoute53FullAccess AWSBillingReadOnlyAccess AmazonSESFullAccess AWSAppSyncInvokeFullAccess "
-).split()
+NAMES = [
+    "AWSAppSyncInvokeFullAccess",
+    "AWSBillingReadOnlyAccess",
+    "AWSCertificateManagerFullAccess",
+    "AWSCloudFormationFullAccess",
+    "AWSCloudFormationReadOnlyAccess",
+    "AWSCodeDeployRoleForLambda",
+    "AWSCodeDeployRoleForLambdaLimited",
+    "AWSKeyManagementServicePowerUser",
+    "AWSLambdaBasicExecutionRole",
+    "AWSLambdaDynamoDBExecutionRole",
+    "AWSLambdaENIManagementAccess",
+    "AWSLambdaExecute",
+    "AWSLambdaInvocation-DynamoDB",
+    "AWSLambdaKinesisExecutionRole",
+    "AWSLambdaMSKExecutionRole",
+    "AWSLambdaReplicator",
+    "AWSLambdaRole",
+    "AWSLambdaSQSQueueExecutionRole",
+    "AWSLambdaVPCAccessExecutionRole",
+    "AWSLambda_FullAccess",
+    "AWSLambda_ReadOnlyAccess",
+    "AWSStepFunctionsFullAccess",
+    "AWSStepFunctionsReadOnlyAccess",
+    "AWSXRayDaemonWriteAccess",
+    "AWSXrayFullAccess",
+    "AWSXrayReadOnlyAccess",
+    "AWSXrayWriteOnlyAccess",
+    "AmazonAPIGatewayAdministrator",
+    "AmazonAPIGatewayInvokeFullAccess",
+    "AmazonAPIGatewayPushToCloudWatchLogs",
+    "AmazonCognitoDeveloperAuthenticatedIdentities",
+    "AmazonCognitoPowerUser",
+    "AmazonCognitoReadOnly",
+    "AmazonCognitoUnAuthedIdentitiesSessionPolicy",
+    "AmazonCognitoUnauthenticatedIdentities",
+    "AmazonDynamoDBFullAccess",
+    "AmazonDynamoDBFullAccess_v2",
+    "AmazonDynamoDBReadOnlyAccess",
+    "AmazonEventBridgeFullAccess",
+    "AmazonEventBridgeReadOnlyAccess",
+    "AmazonEventBridgeSchedulerFullAccess",
+    "AmazonEventBridgeSchedulerReadOnlyAccess",
+    "AmazonKinesisFullAccess",
+    "AmazonKinesisReadOnlyAccess",
+    "AmazonRoute53FullAccess",
+    "AmazonS3FullAccess",
+    "AmazonS3ObjectLambdaExecutionRolePolicy",
+    "AmazonS3ReadOnlyAccess",
+    "AmazonSESFullAccess",
+    "AmazonSNSFullAccess",
+    "AmazonSNSReadOnlyAccess",
+    "AmazonSNSRole",
+    "AmazonSQSFullAccess",
+    "AmazonSQSReadOnlyAccess",
+    "AmazonSSMFullAccess",
+    "AmazonSSMReadOnlyAccess",
+    "CloudFrontFullAccess",
+    "CloudFrontReadOnlyAccess",
+    "CloudWatchAgentServerPolicy",
+    "CloudWatchEventsFullAccess",
+    "CloudWatchEventsReadOnlyAccess",
+    "CloudWatchFullAccess",
+    "CloudWatchFullAccessV2",
+    "CloudWatchLogsFullAccess",
+    "CloudWatchLogsReadOnlyAccess",
+    "CloudWatchReadOnlyAccess",
+    "IAMAccessAdvisorReadOnly",
+    "IAMFullAccess",
+    "IAMReadOnlyAccess",
+    "IAMUserChangePassword",
+    "IAMUserSSHKeys",
+    "ReadOnlyAccess",
+    "SecretsManagerReadWrite",
+    "SecurityAudit",
+    "ViewOnlyAccess",
+]
 
 # Two whose files are too large for the dataset's snapshots, as their effects are listed action by action.
 WRITTEN = [
@@ -86,7 +140,7 @@ def policy_id(arn: str) -> str:
 
 def main(folder: Path) -> None:
     entries = list(WRITTEN)
-    for name in sorted(set(NAMES)):
+    for name in NAMES:
         path = folder / f"{name}.json"
         if not path.exists():
             print(f"not in the dataset: {name}", file=sys.stderr)

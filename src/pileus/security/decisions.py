@@ -63,6 +63,14 @@ class Activity(msgspec.Struct):
     last: float
 
 
+class Used(msgspec.Struct):
+    time: float
+    service: str
+    region: str
+
+
+LAST_USED = Records(Used, "decision", "last-used")
+"""By access key id: when a user's or root's own key was last used, and for what."""
 DENIED = Records(Entry, "decision", "denied")
 ALLOWED = Records(list[Entry], "decision", "allowed")
 ACTIVITY = Records(Activity, "decision", "activity")
@@ -78,10 +86,13 @@ class DecisionLog:
         self._denied: deque[Entry] = deque(maxlen=_WAITING)
         self._allowed: deque[tuple[Context, Access, Decision]] = deque(maxlen=_BATCH)
         self._activity: dict[tuple[str, str, str, str], list[float]] = {}
+        self._used: dict[str, Used] = {}
 
     def allowed(self, context: Context, access: Access, decision: Decision) -> None:
         self._allowed.append((context, access, decision))
         principal = context.principal
+        if principal.session is None and principal.access_key_id:
+            self._used[principal.access_key_id] = Used(context.received, context.service, context.region)
         seen = (principal.account, principal.issuer, access.action, access.resource)
         counted = self._activity.get(seen)
         if counted is not None:
@@ -113,6 +124,7 @@ class DecisionLog:
         denied, self._denied = self._denied, deque(maxlen=_WAITING)
         allowed, self._allowed = self._allowed, deque(maxlen=_BATCH)
         activity, self._activity = self._activity, {}
+        used, self._used = self._used, {}
         batch = [_entry(*one) for one in allowed]
 
         def write(tx: Transaction) -> None:
@@ -120,6 +132,8 @@ class DecisionLog:
             _append(tx, ALLOWED, "allowed", [batch] if batch else [], ALLOWED_KEPT)
             for seen, (count, last) in activity.items():
                 _count(tx, seen, int(count), last)
+            for key_id, use in used.items():
+                LAST_USED.put(tx, key_id, value=use)
 
         await store.transact(write)
 
