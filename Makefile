@@ -3,7 +3,7 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 SHELL  := /bin/bash
 
-.PHONY: help install develop demo test test-quick check lock clean
+.PHONY: help install develop demo test test-quick bench bench-quick check lock clean
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
@@ -19,6 +19,12 @@ $(VENV)/.develop: $(VENV)/.install requirements-dev.lock
 
 install: $(VENV)/.install   ## make .venv from the lock file, with the pileus command in it
 develop: $(VENV)/.develop   ## the same, with what tests and checks need
+
+bench: install   ## measure Pileus beside its peers, some 20 minutes; writes docs/images/bench.svg
+	$(PYTHON) bench/run.py
+
+bench-quick: install ## the same in under 3 minutes, without the picture
+	$(PYTHON) bench/run.py --quick
 
 lock:            ## renew the lock files from pyproject.toml
 	$(PYTHON) -m pip install -q uv

@@ -1,0 +1,176 @@
+"""The bench: everyone side by side, interleaved over rounds, on loopback.
+
+    .venv/bin/python bench/run.py [--quick] [--only NAME ...] [--rounds N] [--seconds N] [--output FILE]
+
+`make bench` and `make bench-quick` call it. It prints a table, writes docs/images/bench.svg (not when quick) and a
+result file that bench/compare.py sets beside another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cold
+import limits
+import login
+import picture
+import table
+from contenders import HERE, ROOT, Contender, everyone, install
+from load import LoadError, drive
+from processes import Server, StartError, folder
+from results import Figure, Results, Start, write
+from signed import Client, send
+from workload import BUCKET, EXPECTED, request, set_up
+
+CONNECTIONS = (1, 16, 64)
+
+
+class Running:
+    """A contender that is up and has its table, bucket and function."""
+
+    def __init__(self, contender: Contender, server: Server) -> None:
+        self.contender = contender
+        self.server = server
+        self.client = Client(f"http://127.0.0.1:{server.port}", *contender.key)
+        self.idle = server.memory()
+        self.failed = set_up(contender, self.client)
+        if "Login" in contender.operations:
+            self.login, why = login.set_up(self.client)
+            if why:
+                self.failed["Login"] = why
+        self.host = BUCKET + (f".localhost:{server.port}" if contender.name.startswith("pileus") else "")
+        if contender.name in ("ministack", "moto"):
+            self.host = f"{BUCKET}.s3-website.us-east-1.amazonaws.com"
+
+        for operation in self.operations:
+            status, body = send(self.sign(operation), server.port)
+            if status != 200 or EXPECTED.get(operation, b"") not in body:
+                self.failed[operation] = f"{status} {body[:200]!r}"
+
+    @property
+    def operations(self) -> list[str]:
+        return [name for name in self.contender.operations if name not in self.failed]
+
+    def sign(self, operation: str) -> bytes:
+        return self.login.request() if operation == "Login" else request(operation, self.client, self.host)
+
+    def measure(self, operation: str, connections: int, seconds: float) -> Figure:
+        """Raises LoadError where the operation fails."""
+        signed = self.sign(operation)
+        before = self.server.cpu()
+        load = drive(self.server.port, signed, connections=connections, seconds=seconds)
+        cpu = (self.server.cpu() - before) / load.requests
+        return Figure(self.contender.name, operation, connections, load.rate, load.p50, load.p99, cpu * 1e6)
+
+
+def main() -> int:
+    options = _options()
+    install()
+    wanted = [
+        contender
+        for contender in everyone()
+        if (contender.name.split()[0] in options.only or contender.name in options.only if options.only else True)
+        and (contender.quick or not options.quick or options.only)
+        and (contender.present or not contender.installed)
+    ]
+    results = Results(machine=_machine(), commit=_commit(), began=_now(), quick=options.quick)
+    connections = (16,) if options.quick else CONNECTIONS
+    with contextlib.ExitStack() as stack:
+        running = list(_start(stack, wanted, results))
+        for number in range(options.rounds):
+            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+            for count in connections:
+                _round(running, results, count, options.seconds)
+        for one in running:
+            results.starts[one.contender.name].loaded_bytes = one.server.memory()
+            if one.contender.runtimes:
+                results.cold += cold.measure(one.client, one.contender, times=3 if options.quick else 10)
+    if not options.only or "limits" in options.only:
+        results.limits = limits.measure(quick=options.quick)
+    results.ended = _now()
+    print(table.of(results))
+    write(results, options.output)
+    print(f"{options.output}: compare with another by bench/compare.py", file=sys.stderr)
+    if not options.quick and not options.only:
+        (ROOT / "docs/images").mkdir(parents=True, exist_ok=True)
+        (ROOT / "docs/images/bench.svg").write_text(picture.of(results))
+    return 0
+
+
+def _start(stack: contextlib.ExitStack, wanted: list[Contender], results: Results) -> Iterator[Running]:
+    for contender in wanted:
+        place = stack.enter_context(folder(contender.name.split()[0]))
+        try:
+            server = contender.start(place)
+        except (StartError, OSError) as error:
+            print(f"{contender.name}: {error}", file=sys.stderr)
+            continue
+        stack.callback(server.stop)
+        one = Running(contender, server)
+        results.starts[contender.name] = Start(server.started, one.idle, 0, contender.size)
+        for operation, why in one.failed.items():
+            print(f"{contender.name} has no {operation}: {why[:300]}", file=sys.stderr)
+        yield one
+
+
+def _round(running: list[Running], results: Results, connections: int, seconds: float) -> None:
+    """All contenders of an operation one after another, so that a noisy moment hits neighbours, not a column."""
+    for operation in dict.fromkeys(name for one in running for name in one.operations):
+        for one in running:
+            if operation not in one.operations:
+                continue
+            try:
+                results.figures.append(one.measure(operation, connections, seconds))
+            except LoadError as error:
+                one.failed[operation] = str(error)
+                print(f"{one.contender.name} {operation}, {connections} connections: {error}", file=sys.stderr)
+
+
+def _machine() -> dict[str, str]:
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": cpu,
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory / 2**30:.1f} GiB",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+    }
+
+
+def _commit() -> str:
+    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return ran.stdout.strip()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure Pileus beside its peers.")
+    parser.add_argument("--quick", action="store_true", help="16 connections only, one second each: under 3 minutes")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these contenders (pileus, ministack, …)")
+    parser.add_argument("--rounds", type=int, default=0, help="3, or 2 when quick")
+    parser.add_argument("--seconds", type=float, default=0, help="of load for one figure: 2, or 1 when quick")
+    parser.add_argument("--output", type=Path, default=HERE / "results/last.json", help="the result file")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (2 if options.quick else 3)
+    options.seconds = options.seconds or (1 if options.quick else 2)
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

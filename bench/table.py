@@ -1,0 +1,71 @@
+"""The results as text: one block for each operation, everything beside Pileus and beside the floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from results import Figure, Results
+
+REFERENCE = "pileus relaxed ×1"
+
+
+def of(results: Results) -> str:
+    return "\n".join(_lines(results))
+
+
+def _lines(results: Results) -> Iterator[str]:
+    medians = results.medians()
+    yield f"Pileus {results.commit}, {results.began}, " + ", ".join(f"{k} {v}" for k, v in results.machine.items())
+    operations = list(dict.fromkeys(operation for _, operation, _ in medians))
+    counts = sorted({count for _, _, count in medians})
+    floors = {count: medians.get(("constant", "Constant", count)) for count in counts}
+    for operation in operations:
+        yield ""
+        rows = [["", *(h for c in counts for h in (f"{c}c req/s", "p50 ms", "p99 ms", "×pileus", "×floor", "cpu µs"))]]
+        for contender in dict.fromkeys(name for name, of_it, _ in medians if of_it == operation):
+            row = [contender]
+            for count in counts:
+                figure = medians.get((contender, operation, count))
+                row += _cells(figure, medians.get((REFERENCE, operation, count)), floors[count])
+            rows.append(row)
+        yield operation
+        yield from aligned(rows)
+    yield ""
+    yield "Start, memory, size"
+    rows = [["", "first answer s", "idle MiB", "loaded MiB", "installed MiB"]]
+    for name, start in results.starts.items():
+        sizes = (start.idle_bytes, start.loaded_bytes, start.installed_bytes)
+        rows.append([name, f"{start.seconds:.2f}", *(f"{size / 2**20:.0f}" for size in sizes)])
+    yield from aligned(rows)
+    if results.cold:
+        yield ""
+        yield "First invocation of a new function"
+        rows = [["", "function", "median ms", "longest ms"]]
+        rows += [[c.contender, c.function, f"{c.median:.1f}", f"{c.longest:.1f}"] for c in results.cold]
+        yield from aligned(rows)
+    if results.limits:
+        yield ""
+        yield "Limits of this machine: " + ", ".join(f"{name} {ms:.3f} ms" for name, ms in results.limits.items())
+
+
+def _cells(figure: Figure | None, reference: Figure | None, floor: Figure | None) -> list[str]:
+    if figure is None:
+        return ["–"] * 6
+    return [
+        f"{figure.rate:.0f}",
+        f"{figure.p50:.2f}",
+        f"{figure.p99:.2f}",
+        f"{figure.rate / reference.rate:.2f}" if reference else "–",
+        f"{figure.rate / floor.rate:.2f}" if floor else "–",
+        f"{figure.cpu:.0f}",
+    ]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        first, *rest = (
+            cell.ljust(width) if not n else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield f"  {first}  {'  '.join(rest)}".rstrip()

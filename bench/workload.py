@@ -1,0 +1,146 @@
+"""The same table, bucket and function everywhere, through boto3; and one signed request for each operation."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+from contenders import Contender
+from signed import Client, plain
+
+TABLE = "bench"
+BUCKET = "bench-site"
+ROLE = "bench"
+ITEMS = 100
+BODY = b"x" * 1024
+
+_SOURCES = {
+    "python3.12": ("handler.py", "def handler(event, context):\n    return {'ok': True}\n"),
+    "nodejs20.x": ("handler.js", "exports.handler = async (event) => ({ ok: true })\n"),
+}
+_SOURCE_WITH_SDK = "import boto3\n\n\ndef handler(event, context):\n    return {'ok': bool(boto3)}\n"
+
+
+def archive(runtime: str, source: str | None = None) -> bytes:
+    name, text = _SOURCES[runtime]
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = 0o644 << 16
+        file.writestr(entry, source or text)
+    return made.getvalue()
+
+
+def item(number: int) -> dict[str, Any]:
+    return {
+        "user": {"S": "us-east-1:11111111"},
+        "id": {"S": f"{number:06}"},
+        "text": {"S": "buy milk, and bread for two"},
+        "done": {"BOOL": False},
+        "created": {"N": str(1_700_000_000 + number)},
+    }
+
+
+KEY = {name: item(7)[name] for name in ("user", "id")}
+
+
+def create_table(client: Client) -> None:
+    client("dynamodb").create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "user", "AttributeType": "S"},
+            {"AttributeName": "id", "AttributeType": "S"},
+        ],
+        KeySchema=[{"AttributeName": "user", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}],
+    )
+    client("dynamodb").get_waiter("table_exists").wait(TableName=TABLE, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+    for number in range(ITEMS):
+        client("dynamodb").put_item(TableName=TABLE, Item=item(number))
+
+
+def create_bucket(client: Client) -> None:
+    client("s3").create_bucket(Bucket=BUCKET)
+    client("s3").put_object(Bucket=BUCKET, Key="index.html", Body=BODY, ContentType="text/html")
+
+
+def create_website(client: Client) -> None:
+    """Public, as a site's bucket is."""
+    s3 = client("s3")
+    s3.put_bucket_website(Bucket=BUCKET, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+    s3.delete_public_access_block(Bucket=BUCKET)
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    }
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
+def create_role(client: Client) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)["Role"]
+    arn: str = role["Arn"]
+    return arn
+
+
+def create_function(client: Client, role: str, name: str, runtime: str, *, sdk: bool = False) -> None:
+    client("lambda").create_function(
+        FunctionName=name, Runtime=runtime, Handler="handler.handler", Role=role, Timeout=30, MemorySize=512,
+        Code={"ZipFile": archive(runtime, _SOURCE_WITH_SDK if sdk else None)},
+    )  # fmt: skip
+    client("lambda").get_waiter("function_active_v2").wait(
+        FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+
+
+def set_up(contender: Contender, client: Client) -> dict[str, str]:
+    """Makes what the contender's operations need. Answers what could not be made, by operation: why."""
+    has = set(contender.operations)
+    failed: dict[str, str] = {}
+
+    def attempt(operations: tuple[str, ...], make: Callable[[], object]) -> None:
+        if has & set(operations) and not failed.keys() & set(operations):
+            try:
+                make()
+            except Exception as error:
+                failed.update(dict.fromkeys(operations, f"{type(error).__name__}: {error}"))
+
+    attempt(("GetItem", "PutItem", "Query"), lambda: create_table(client))
+    attempt(("GetObject", "PutObject", "Website"), lambda: create_bucket(client))
+    attempt(("Website",), lambda: create_website(client))
+    if contender.name != "serverless-offline":
+        attempt(("Invoke",), lambda: create_function(client, create_role(client), "bench", "python3.12"))
+    return failed
+
+
+def request(operation: str, client: Client, host: str) -> bytes:
+    """Signed now."""
+    return _REQUESTS[operation](client, host)
+
+
+_REQUESTS: dict[str, Callable[[Client, str], bytes]] = {
+    "Constant": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
+    "GetItem": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
+    "PutItem": lambda client, host: client.sign("dynamodb", "put_item", TableName=TABLE, Item=item(7)),
+    "Query": lambda client, host: client.sign(
+        "dynamodb", "query", TableName=TABLE, Limit=10, KeyConditionExpression="#u = :u and id > :i",
+        ExpressionAttributeNames={"#u": "user"}, ExpressionAttributeValues={":u": KEY["user"], ":i": {"S": "000040"}},
+    ),
+    "GetObject": lambda client, host: client.sign("s3", "get_object", Bucket=BUCKET, Key="index.html"),
+    "PutObject": lambda client, host: client.sign("s3", "put_object", Bucket=BUCKET, Key="small", Body=BODY),
+    "Website": lambda client, host: plain("GET", f"{client.endpoint}/", {"Host": host}),
+    "GetCallerIdentity": lambda client, host: client.sign("sts", "get_caller_identity"),
+    "Invoke": lambda client, host: client.sign("lambda", "invoke", FunctionName="bench", Payload=b'{"a":1}'),
+}  # fmt: skip
+
+EXPECTED = {
+    "GetItem": b"buy milk", "Query": b"000041", "GetObject": BODY, "Website": BODY, "GetCallerIdentity": b"arn:aws:",
+    "Invoke": b"true", "Login": b"AccessKeyId",
+}  # fmt: skip
+"""What an answer must hold, so that nobody is measured answering something else quickly."""
