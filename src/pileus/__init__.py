@@ -1,0 +1,3 @@
+"""Pileus: a small, real cloud that you own."""
+
+__version__ = "0.1.0"

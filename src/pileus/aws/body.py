@@ -33,13 +33,19 @@ class Bytes:
             yield self.data
 
 
+class TooLongError(Exception):
+    """A body is longer than its service takes."""
+
+
 async def read(body: Body, limit: int) -> bytes:
-    """All of it. Raises ValueError when it is longer than `limit`."""
+    """All of it. Raises TooLongError beyond `limit` bytes."""
+    if body.length is not None and body.length > limit:
+        raise TooLongError
     pieces: list[bytes] = []
     size = 0
     async for piece in body:
         size += len(piece)
         if size > limit:
-            raise ValueError(f"the body is longer than {limit} bytes")
+            raise TooLongError
         pieces.append(piece)
     return b"".join(pieces)

@@ -174,12 +174,13 @@ def _claim(credential: str, signed: str, signature: str, timestamp: str, token: 
     if not found:
         raise SignatureError(
             "incomplete",
-            f'Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/'
-            f'REGION/SERVICE/aws4_request".',
+            "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting"
+            ' "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
         )
     if not _TIMESTAMP.match(timestamp):
         raise SignatureError("incomplete", f"Date must be in ISO-8601 'basic format'. Got '{timestamp[:32]}'.")
-    return Claim(*found.groups(), signed.split(";"), signature, timestamp, token, presigned)
+    key, date, region, service = found.groups()
+    return Claim(key, date, region, service, signed.split(";"), signature, timestamp, token, presigned)
 
 
 def _from_date_header(value: str) -> str:

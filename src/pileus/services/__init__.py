@@ -1,0 +1,38 @@
+"""The services that Pileus has, one package each. A new one is a folder here and a line below."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import cache
+
+from pileus.services.operation import Service
+
+PACKAGES = (
+    "cloudformation",
+    "cognito_identity",
+    "dynamodb",
+    "dynamodbstreams",
+    "iam",
+    "lambda_",
+    "logs",
+    "s3",
+    "s3control",
+    "sts",
+)
+
+
+@cache
+def all_services() -> dict[str, Service]:
+    """By botocore's names, with every operation declared."""
+    found = {}
+    for package in PACKAGES:
+        # While packages are being written, one that cannot be imported must not stop the others.
+        try:
+            service: Service = importlib.import_module(f"pileus.services.{package}").service
+            service.load()
+        except Exception as error:
+            print(f"{package}: {type(error).__name__}: {error}", file=sys.stderr)
+            continue
+        found[service.name] = service
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pileus.security.authorization import Authorizer
     from pileus.security.keyring import Keyring
     from pileus.services.client import Client
+    from pileus.services.operation import Shape
     from pileus.store.blobs import Blobs
     from pileus.store.interface import Store
 
@@ -32,13 +33,24 @@ class Settings:
     require_isolation: bool = False
 
 
+Perform = Callable[["Context", "Shape"], Awaitable["Shape"]]
+"""Validates, authorises and runs the operation that a context names: what HTTP and calls in process share."""
+
+
 class Cloud:
     """The running cloud, as one worker process sees it. Made once at start by `gateway.cloud.open_cloud`."""
 
     def __init__(
-        self, settings: Settings, store: Store, blobs: Blobs, keyring: Keyring, authorizer: Authorizer, meter: Meter,
+        self,
+        settings: Settings,
+        store: Store,
+        blobs: Blobs,
+        keyring: Keyring,
+        authorizer: Authorizer,
+        meter: Meter,
         clock: Clock,
-    ) -> None:  # fmt: skip
+        perform: Perform,
+    ) -> None:
         self.settings = settings
         self.store = store
         self.blobs = blobs
@@ -46,6 +58,9 @@ class Cloud:
         self.authorizer = authorizer
         self.meter = meter
         self.clock = clock
+        self.perform = perform
+        self.isolation: Callable[[], dict[str, Any]] | None = None
+        """Set by whoever runs functions: what keeps them apart, for the health page."""
         self._parts: dict[Callable[[Cloud], Any], Any] = {}
 
     def part(self, factory: Callable[[Cloud], T]) -> T:
@@ -98,6 +113,7 @@ class Context:
 
     def client(self, principal: Principal | None = None) -> Client:
         """In process calls, as the caller unless told otherwise."""
-        client = self.cloud.client(principal or self.principal, region=self.region)
-        client.via = (*self.via, f"{self.service}.amazonaws.com")
-        return client
+        from pileus.services.client import Client
+
+        via = (*self.via, f"{self.service}.amazonaws.com")
+        return Client(self.cloud, principal or self.principal, self.region, cause=self, via=via)

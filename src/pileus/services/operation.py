@@ -63,13 +63,16 @@ class Service:
     """A service of AWS by its botocore name. `package` is found from where the instance is made.
 
     `opaque` names model shapes that reach operations as the wire has them, unchecked, because the service words
-    their errors itself (DynamoDB's AttributeValue).
+    their errors itself (DynamoDB's AttributeValue). `largest_body` bounds a request that does not stream, in bytes.
     """
 
-    def __init__(self, name: str, package: str, *, opaque: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, name: str, package: str, *, opaque: frozenset[str] = frozenset(), largest_body: int = 1 << 20
+    ) -> None:
         self.name = name
         self.package = package
         self.opaque = opaque
+        self.largest_body = largest_body
         self.operations: dict[str, Operation] = {}
         self.periodic: list[Periodic] = []
         self.on_start: list[Callable[[Cloud], Awaitable[None]]] = []

@@ -1,0 +1,61 @@
+"""The running cloud as the commands find it: by its data directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pileus.aws.errors import AWSError
+from pileus.cli.errors import CommandError
+
+DEFAULT_DATA = Path(os.environ.get("PILEUS_DATA", ".pileus"))
+
+Data = Annotated[Path, typer.Option("--data", help="The data directory of the cloud.", envvar="PILEUS_DATA")]
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """What the cloud says of a failure is the line that the person reads."""
+    from pileus.gateway.cloud import CannotStartError
+
+    try:
+        yield
+    except CannotStartError as error:
+        raise CommandError(str(error)) from error
+    except AWSError as error:
+        raise CommandError(error.message) from error
+
+
+def variables(data: Path, account: str = "") -> dict[str, str]:
+    """By which AWS's tools find the cloud, as the root of `account`, the first one where empty. Raises
+    CommandError."""
+    from pileus.gateway import cloud as clouds
+    from pileus.security import accounts
+    from pileus.services.context import Settings
+
+    with one_line():
+        running = clouds.read_running(data)
+        store = clouds.open_store(Settings(data))
+    key = accounts.root_key(store, account or accounts.FIRST_ACCOUNT)
+    store.close()
+    if key is None:
+        raise CommandError(f"There is no account {account or accounts.FIRST_ACCOUNT} in {data}.")
+    return {
+        "AWS_ENDPOINT_URL": running["address"],
+        "AWS_ACCESS_KEY_ID": key.id,
+        "AWS_SECRET_ACCESS_KEY": key.secret,
+        "AWS_REGION": running["region"],
+        "AWS_DEFAULT_REGION": running["region"],
+    }
+
+
+def exports(values: dict[str, str]) -> str:
+    """Lines for a POSIX shell."""
+    import shlex
+
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())

@@ -1,0 +1,47 @@
+"""`pileus up`."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pileus.cli.errors import CommandError
+from pileus.cli.running import DEFAULT_DATA, Data, one_line
+
+
+class Durability(StrEnum):
+    full = "full"
+    relaxed = "relaxed"
+
+
+def up(
+    data: Data = DEFAULT_DATA,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for every one.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 picks a free one and prints it.", min=0, max=65535)] = 4566,
+    workers: Annotated[int, typer.Option(help="Gateway processes that share the port.", min=1, max=64)] = 1,
+    durability: Annotated[
+        Durability,
+        typer.Option(help="full: an answered write is on disk. relaxed: it survives a kill, not a power loss."),
+    ] = Durability.full,
+    region: Annotated[str, typer.Option(help="The region that this cloud is.")] = os.environ.get(
+        "AWS_REGION", "us-east-1"
+    ),
+    require_isolation: Annotated[
+        bool, typer.Option("--require-isolation", help="Refuse to start where functions cannot be kept apart.")
+    ] = False,
+) -> int:
+    """Run the cloud in the foreground. It prints its address when it answers; SIGTERM or Ctrl-C ends it."""
+    from pileus.gateway.serve import up as serve
+    from pileus.services.context import Settings
+
+    if not region.replace("-", "").isalnum():
+        raise CommandError(f"{region!r} is no region's name; us-east-1 is one.", exit_code=2)
+    settings = Settings(
+        data.resolve(), host, port, workers, "full" if durability is Durability.full else "relaxed", region,
+        require_isolation,
+    )  # fmt: skip
+    with one_line():
+        return serve(settings)

@@ -1,0 +1,191 @@
+"""The path of a request: route, authenticate, decode, authorise, operate, encode. One way, no back and forth."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+from pileus.aws import body as bodies
+from pileus.aws.errors import AWSError, not_implemented
+from pileus.aws.http import Request, Response
+from pileus.aws.identifiers import request_id as new_request_id
+from pileus.aws.model import is_public, operation_model, streaming_member
+from pileus.gateway import admin, cors, sites
+from pileus.gateway.body import STREAMING_MODES, Chunked, ClientGoneError, Hashed
+from pileus.gateway.dispatch import find, operate
+from pileus.gateway.protocols.codec import codec, error_writer, protocol_of
+from pileus.gateway.protocols.faults import fault, signature_fault
+from pileus.gateway.routing import Route, is_form, read_host, s3_routes, signing_name, tables
+from pileus.security import signature
+from pileus.security.authentication import Authenticated, Authenticator
+from pileus.security.principals import ANONYMOUS, Principal
+from pileus.security.signature import STREAMING_PREFIX, UNSIGNED_PAYLOAD, SignatureError
+from pileus.security.tokens import Opener
+from pileus.services import all_services
+from pileus.services.context import Cloud, Context
+
+log = logging.getLogger("pileus.gateway")
+
+_LARGEST_FORM = 1 << 20
+
+
+class Gateway:
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.authenticator = Authenticator(
+            cloud.store, Opener(cloud.keyring.sealer), cloud.clock, cloud.settings.region
+        )
+
+    async def respond(self, request: Request) -> Response:
+        """Never raises, but for a client that has gone (ClientGoneError)."""
+        if request.raw_path.startswith(admin.PREFIX):
+            return await admin.respond(self, request)
+        host = read_host(request.host)
+        if host.function_url is not None:
+            return await sites.function_url(self.cloud, host.function_url, request)
+        bucket = sites.bucket_of(self.cloud, host)
+        if bucket is not None and sites.wants_website(self.cloud, bucket, host, request):
+            return await sites.serve_website(self.cloud, bucket, request)
+        identifier = new_request_id()
+        form = b""
+        try:
+            if request.method == "POST" and is_form(request):
+                form = await self._read(request, _LARGEST_FORM)
+            route = tables().find(request, bucket, form)
+        except (ValueError, bodies.TooLongError):
+            route = s3_routes().find(request, bucket)
+        if route.service == "s3":
+            return await sites.with_bucket_cors(self.cloud, route.labels.get("Bucket"), request, self._answer(
+                request, route, identifier, form
+            ))  # fmt: skip
+        if request.method == "OPTIONS":
+            return cors.preflight(request)
+        response = await self._answer(request, route, identifier, form)
+        if "origin" in request.headers:
+            cors.allow(response)
+        return response
+
+    async def _answer(self, request: Request, route: Route, identifier: str, form: bytes) -> Response:
+        service = route.service if route.service in all_services() else "s3"
+        try:
+            response = await self._serve(request, route, identifier, form)
+        except AWSError as error:
+            response = self._error(service, error, identifier, request)
+        except ClientGoneError:
+            raise
+        except Exception:
+            log.exception("request %s (%s %s) failed", identifier, service, route.operation)
+            code = "InternalFailure" if protocol_of(service) != "rest-xml" else "InternalError"
+            unexpected = AWSError(code, "We encountered an internal error. Please try again.", status=500)
+            response = self._error(service, unexpected, identifier, request)
+        return response
+
+    async def _serve(self, request: Request, route: Route, identifier: str, form: bytes) -> Response:
+        service, name = route.service, route.operation
+        if service not in all_services():
+            raise AWSError("NotImplemented", f"Pileus does not have the service {service}.", status=501)
+        protocol = protocol_of(service)
+        if not name:
+            if request.method == "POST" and service == "s3" and sites.is_form_upload(request):
+                return await sites.form_upload(self, request, route.labels.get("Bucket", ""), identifier)
+            raise fault(service, protocol, "unknown-operation", _unknown(request, service, form))
+        known = all_services()[service]
+        streams = streaming_member(operation_model(service, name).input_shape) is not None and service == "s3"
+        if streams:
+            body = b""
+            principal = self._authenticate_stream(request, service, name, protocol)
+        elif service == "s3":
+            principal = self._authenticate_stream(request, service, name, protocol)
+            body = await self._read(request, known.largest_body, service, protocol)
+        else:
+            body = form or await self._read(request, known.largest_body, service, protocol)
+            principal = self._authenticate(request, service, name, protocol, body)
+        operation = find(service, name)
+        context = Context(
+            cloud=self.cloud,
+            principal=principal,
+            region=self.cloud.settings.region,
+            request_id=identifier,
+            service=service,
+            operation=name,
+            received=self.cloud.clock.time(),
+            source_ip=request.source_ip,
+            secure=request.secure,
+            user_agent=request.headers.get("user-agent", ""),
+            headers=request.headers,
+            host=request.host,
+        )
+        wire = codec(service, name, known.opaque)
+        request.body = request.body if streams else bodies.Bytes(body)
+        try:
+            answer = await operate(context, operation, wire.decode(request, route.labels, body))
+        except AWSError as error:
+            if error.code == "AccessDenied" and error.status in (None, 403):
+                named = fault(service, protocol, "denied", error.message)
+                named.headers = error.headers
+                raise named from None
+            raise
+        response = wire.encode(answer, identifier)
+        self.cloud.meter.add(principal.account, f"calls:{service}:{name}")
+        if isinstance(response.body, bytes):
+            self.cloud.meter.add(principal.account, "transfer:Out-Bytes", len(response.body))
+        return response
+
+    def _authenticate(self, request: Request, service: str, name: str, protocol: str, body: bytes) -> Principal:
+        if not signature.is_signed(request) and is_public(service, name):
+            return ANONYMOUS
+        digest = hashlib.sha256(body).hexdigest()
+        try:
+            claim = signature.parse(request)
+            return self.authenticator.authenticate(request, claim, signing_name(service), digest).principal
+        except SignatureError as error:
+            raise signature_fault(service, protocol, error) from None
+
+    def _authenticate_stream(self, request: Request, service: str, name: str, protocol: str) -> Principal:
+        """S3 signs what the header says of the payload; the body is held against that while it is read."""
+        declared = request.headers.get("x-amz-content-sha256") or request.parameter("X-Amz-Content-Sha256") or ""
+        if not signature.is_signed(request):
+            if declared in STREAMING_MODES:
+                request.body = self._unframe(request, declared, None)
+            return ANONYMOUS
+        try:
+            claim = signature.parse(request)
+            if not declared:
+                if not claim.presigned:
+                    raise AWSError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+                declared = UNSIGNED_PAYLOAD
+            who = self.authenticator.authenticate(request, claim, signing_name(service), declared)
+        except SignatureError as error:
+            raise signature_fault(service, protocol, error) from None
+        if declared in STREAMING_MODES:
+            request.body = self._unframe(request, declared, who)
+        elif declared.startswith(STREAMING_PREFIX):
+            raise not_implemented(service, f"{name} with {declared}")
+        elif declared != UNSIGNED_PAYLOAD:
+            request.body = Hashed(request.body, declared)
+        return who.principal
+
+    def _unframe(self, request: Request, mode: str, who: Authenticated | None) -> Chunked:
+        length = request.headers.get("x-amz-decoded-content-length")
+        if length is None or not length.isdigit():
+            raise AWSError("MissingContentLength", "You must provide the Content-Length HTTP header.", status=411)
+        return Chunked(request.body, mode, int(length), who)
+
+    async def _read(self, request: Request, limit: int, service: str = "", protocol: str = "") -> bytes:
+        try:
+            return await bodies.read(request.body, limit)
+        except bodies.TooLongError:
+            if not service:
+                raise
+            raise fault(service, protocol, "too-large") from None
+
+    def _error(self, service: str, error: AWSError, identifier: str, request: Request) -> Response:
+        return error_writer(protocol_of(service))(service, error, identifier, request)
+
+
+def _unknown(request: Request, service: str, form: bytes) -> str:
+    target: Any = request.headers.get("x-amz-target")
+    if target:
+        return f"Unknown operation {target[:256]}"
+    return f"{service} has no operation for {request.method} {request.raw_path[:256]}"

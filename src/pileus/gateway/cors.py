@@ -1,0 +1,29 @@
+"""Cross-origin requests from browsers to AWS's APIs, which answer every origin: the signature is what counts, and no
+cookie exists. S3 is apart: there each bucket's own rules decide (`services.s3.cors`)."""
+
+from __future__ import annotations
+
+from pileus.aws.http import Request, Response
+
+_EXPOSED = (
+    "x-amzn-requestid,x-amzn-errortype,x-amzn-errormessage,x-amzn-trace-id,x-amz-apigw-id,x-amz-function-error,"
+    "x-amz-log-result,x-amz-executed-version,date"
+)
+
+
+def preflight(request: Request) -> Response:
+    """https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
+    asked = request.headers.get("access-control-request-headers", "*")
+    headers = {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": "GET, HEAD, PUT, POST, PATCH, DELETE",
+        "access-control-allow-headers": asked,
+        "access-control-expose-headers": _EXPOSED,
+        "access-control-max-age": "172800",
+    }
+    return Response(200, headers)
+
+
+def allow(response: Response) -> None:
+    response.headers["access-control-allow-origin"] = "*"
+    response.headers["access-control-expose-headers"] = _EXPOSED

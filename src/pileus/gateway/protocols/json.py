@@ -1,0 +1,83 @@
+"""AWS JSON 1.0 and 1.1 (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import orjson
+from botocore.model import OperationModel
+
+from pileus.aws.errors import AWSError
+from pileus.aws.http import Request, Response
+from pileus.aws.model import service_model
+from pileus.gateway.protocols.codec import Checked, status_of
+from pileus.gateway.protocols.convert import Encoders
+
+# DynamoDB qualifies its errors' names; the others do not.
+_NAMESPACES = {
+    "dynamodb": "com.amazonaws.dynamodb.v20120810#",
+    "dynamodbstreams": "com.amazonaws.dynamodb.v20120810#",
+}
+_COMMON = "com.amazon.coral.service#"
+_COMMON_CODES = frozenset(
+    {
+        "SerializationException",
+        "UnknownOperationException",
+        "MissingAuthenticationTokenException",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "AccessDeniedException",
+        "ValidationException",
+    }
+)
+
+
+class JSON:
+    def __init__(self, model: OperationModel, opaque: frozenset[str], checked: Checked) -> None:
+        self._checked = checked
+        self._encode = Encoders(opaque).of(model.output_shape) if model.output_shape is not None else None
+        self._type = content_type(model.service_model.service_name)
+
+    def decode(self, request: Request, labels: dict[str, str], body: bytes) -> dict[str, Any]:
+        try:
+            value = orjson.loads(body) if body else {}
+        except orjson.JSONDecodeError as error:
+            raise self._checked.fault("serialization", f"The request is no JSON: {error}") from None
+        return self._checked(value)
+
+    def encode(self, answer: dict[str, Any], request_id: str) -> Response:
+        body = orjson.dumps(self._encode(answer)) if self._encode is not None else b""
+        return Response(200, {"content-type": self._type, "x-amzn-requestid": request_id}, body)
+
+
+@cache
+def content_type(service: str) -> str:
+    return f"application/x-amz-json-{service_model(service).metadata.get('jsonVersion', '1.0')}"
+
+
+def write_error(service: str, error: AWSError, request_id: str, request: Request) -> Response:
+    prefix = _NAMESPACES.get(service, "")
+    if prefix and error.code in _COMMON_CODES and error.code != "ValidationException":
+        prefix = _COMMON
+    elif prefix and error.code == "ValidationException":
+        prefix = "com.amazon.coral.validate#"
+    # Both spellings of the message: some of the models, and so of the SDKs, have one, some the other.
+    body = {"__type": prefix + error.code, "message": error.message, **error.members}
+    if service not in _NAMESPACES:
+        body["Message"] = error.message
+    headers = {
+        "content-type": content_type(service),
+        "x-amzn-requestid": request_id,
+        "x-amzn-errortype": error.code,
+        **error.headers,
+    }
+    return Response(status_of(service, error), headers, orjson.dumps(body, default=_default))
+
+
+def _default(value: Any) -> Any:
+    if hasattr(value, "timestamp"):
+        return value.timestamp()
+    raise TypeError(type(value).__name__)

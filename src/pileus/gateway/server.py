@@ -1,0 +1,76 @@
+"""Bytes in, bytes out: uvicorn's HTTP server, and the translation between ASGI and our requests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pileus.aws.http import Request, Response
+from pileus.gateway.app import Gateway
+from pileus.gateway.body import ClientGoneError, HTTPBody
+
+log = logging.getLogger("pileus.gateway")
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_PIECE = 1 << 20
+
+
+def application(gateway: Gateway) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
+    """The ASGI application (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            response = await gateway.respond(_request(scope, receive))
+            await _send(scope["method"], response, send)
+        except ClientGoneError:
+            log.debug("a client left before its request was whole")
+
+    return app
+
+
+def _request(scope: dict[str, Any], receive: Receive) -> Request:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1")
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    length = headers.get("content-length")
+    # Signatures and metadata are in UTF-8 where they are not ASCII; the server gives bytes.
+    body = HTTPBody(receive, int(length) if length is not None and length.isdigit() else None)
+    client = scope.get("client")
+    return Request(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        headers,
+        body,
+        client[0] if client else "127.0.0.1",
+        scope.get("scheme") == "https",
+    )
+
+
+async def _send(method: str, response: Response, send: Send) -> None:
+    body = response.body
+    headers = [(name.encode("latin-1"), _header_value(value)) for name, value in response.headers.items()]
+    if isinstance(body, bytes):
+        if "content-length" not in response.headers and response.status not in (204, 304):
+            headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        return
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if method != "HEAD":
+        async for piece in body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _header_value(text: str) -> bytes:
+    """Line ends could start another header: none goes out (RFC 9110, 5.5)."""
+    raw = text.encode("latin-1") if text.isascii() else text.encode("utf-8", "surrogateescape")
+    return raw.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -1,0 +1,80 @@
+"""What a host name can mean besides AWS's APIs: a bucket, its website, a function's URL."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from pileus.aws.http import Request, Response
+from pileus.gateway.routing import HostName
+from pileus.security.signature import is_signed
+from pileus.services.context import Cloud
+
+# The modules below are being written; they are imported at need until they are there.
+import importlib
+from typing import Any
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f"pileus.services.{name}")
+    except ImportError:
+        return None
+
+if TYPE_CHECKING:
+    from pileus.gateway.app import Gateway
+
+
+def bucket_of(cloud: Cloud, host: HostName) -> str | None:
+    """The bucket that the host names, where it is one."""
+    website = _module('s3.website')
+    if website is None:
+        return host.bucket if host.certain else None
+    if host.bucket is None or host.certain or website.bucket_exists(cloud, host.bucket):
+        return host.bucket
+    return None
+
+
+def wants_website(cloud: Cloud, bucket: str, host: HostName, request: Request) -> bool:
+    """A website endpoint always; a bucket's bare name for what a browser asks of a bucket that has a website."""
+    website = _module('s3.website')
+    if website is None:
+        return False
+    if host.website:
+        return True
+    return request.method in ("GET", "HEAD") and not is_signed(request) and website.is_configured(cloud, bucket)
+
+
+async def serve_website(cloud: Cloud, bucket: str, request: Request) -> Response:
+    website = _module('s3.website')
+    return await website.serve(cloud, bucket, request)
+
+
+async def function_url(cloud: Cloud, identifier: str, request: Request) -> Response:
+    urls = _module('lambda_.urls')
+    return await urls.handle(cloud, identifier, request)
+
+
+async def with_bucket_cors(cloud: Cloud, bucket: str | None, request: Request, answer: Awaitable[Response]) -> Response:
+    """S3's answer with the headers that the bucket's CORS rules give; a preflight is answered by the rules alone."""
+    cors = _module("s3.cors")
+    if cors is None:
+        return await answer
+    if "origin" not in request.headers and request.method != "OPTIONS":
+        return await answer
+    if request.method == "OPTIONS":
+        answer.close()  # type: ignore[attr-defined]
+        return cors.preflight(cloud, bucket, request)
+    response = await answer
+    if bucket is not None:
+        cors.allow(cloud, bucket, request, response)
+    return response
+
+
+def is_form_upload(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+async def form_upload(gateway: Gateway, request: Request, bucket: str, request_id: str) -> Response:
+    post = _module('s3.post')
+    return await post.upload(gateway.cloud, gateway.authenticator, bucket, request, request_id)

@@ -1,0 +1,75 @@
+"""From a signed request to the principal who made it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pileus.aws.clock import Clock
+from pileus.aws.http import Request
+from pileus.security import signature
+from pileus.security.accounts import ACCESS_KEYS
+from pileus.security.principals import Principal
+from pileus.security.signature import Claim, SignatureError
+from pileus.security.tokens import Opener
+from pileus.store.interface import Reader
+
+# Services of the whole partition answer to us-east-1's scope, wherever the cloud is.
+GLOBAL_REGION = "us-east-1"
+GLOBAL_SERVICES = frozenset({"iam", "sts", "s3"})
+SKEW_SECONDS = 300.0
+S3_SKEW_SECONDS = 900.0
+
+
+class Authenticated(NamedTuple):
+    """`signing_key` is what the chunks of a streaming body are signed with."""
+
+    principal: Principal
+    claim: Claim
+    signing_key: bytes
+
+
+class Authenticator:
+    def __init__(self, reader: Reader, opener: Opener, clock: Clock, region: str) -> None:
+        self._reader = reader
+        self._opener = opener
+        self._clock = clock
+        self._region = region
+
+    def authenticate(self, request: Request, claim: Claim, service: str, payload_hash: str) -> Authenticated:
+        """`service` is the signing name of the service that was dispatched to. Raises SignatureError."""
+        now = self._clock.time()
+        signature.check_time(claim, now, S3_SKEW_SECONDS if service == "s3" else SKEW_SECONDS)
+        self._check_scope(claim, service)
+        secret, principal = self._who(claim, now)
+        key = signature.verify(request, claim, secret, payload_hash)
+        # Only whoever knows the secret learns that the token has run out.
+        if principal.session is not None and principal.session.expires <= now:
+            raise SignatureError("expired-token")
+        return Authenticated(principal, claim, key)
+
+    def _check_scope(self, claim: Claim, service: str) -> None:
+        if claim.service != service:
+            raise SignatureError("scope", f"Credential should be scoped to correct service: '{service}'. ")
+        if claim.region != self._region and not (service in GLOBAL_SERVICES and claim.region == GLOBAL_REGION):
+            if service == "s3":
+                raise SignatureError(
+                    "scope",
+                    f"The authorization header is malformed; the region '{claim.region}' is wrong; expecting"
+                    f" '{self._region}'",
+                    Region=self._region,
+                )
+            raise SignatureError("scope", f"Credential should be scoped to a valid region, not '{claim.region}'. ")
+
+    def _who(self, claim: Claim, now: float) -> tuple[str, Principal]:
+        if claim.token:
+            try:
+                secret, principal = self._opener.open(claim.token)
+            except ValueError:
+                raise SignatureError("invalid-token") from None
+            if principal.access_key_id != claim.access_key_id:
+                raise SignatureError("invalid-token")
+            return secret, principal
+        key = ACCESS_KEYS.get(self._reader, claim.access_key_id)
+        if key is None or key.status != "Active":
+            raise SignatureError("unknown-key")
+        return key.secret, key.principal()

@@ -1,0 +1,50 @@
+"""How services call each other: as a client would, in process, with a principal that is authorised like any caller."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from pileus.aws.identifiers import request_id
+from pileus.security.principals import Principal
+from pileus.services.context import Cloud, Context
+
+if TYPE_CHECKING:
+    from pileus.services.operation import Shape
+
+
+class Client:
+    """`via` are the services on whose behalf the call is made (aws:CalledVia); `cause` the request that led to it,
+    whose address and agent the call keeps."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        principal: Principal,
+        region: str,
+        *,
+        cause: Context | None = None,
+        via: tuple[str, ...] = (),
+    ) -> None:
+        self._cloud = cloud
+        self._principal = principal
+        self._region = region
+        self._cause = cause
+        self._via = via
+
+    async def call(self, service: str, operation: str, request: Shape) -> Shape:
+        """`request` and the answer are in botocore's shapes. Raises AWSError."""
+        details = {
+            "principal": self._principal,
+            "region": self._region,
+            "request_id": request_id(),
+            "service": service,
+            "operation": operation,
+            "received": self._cloud.clock.time(),
+            "via": self._via,
+        }
+        if self._cause is None:
+            context = Context(cloud=self._cloud, **details)  # type: ignore[arg-type]
+        else:
+            context = dataclasses.replace(self._cause, headers={}, **details)  # type: ignore[arg-type]
+        return await self._cloud.perform(context, request)

@@ -1,0 +1,105 @@
+"""The path of a request, with real SDK clients over real sockets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def _post(url: str, body: bytes, **headers: str) -> tuple[int, bytes]:
+    request = Request(url, data=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    try:
+        with urlopen(request, timeout=10) as response:
+            return response.status, response.read()
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+def test_health_says_what_is_in_force(cloud: Any) -> None:
+    health = json.loads(cloud.get("/_pileus/health"))
+    assert health["status"] == "ready"
+    assert health["durability"] == "relaxed"
+
+
+def test_each_protocol_answers_its_own_clients(account: Any) -> None:
+    assert account.client("dynamodb").list_tables()["TableNames"] == []
+    assert account.client("iam").list_roles()["Roles"] == []
+    assert account.client("lambda").list_functions()["Functions"] == []
+    assert account.client("s3").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "code"),
+    [
+        ("dynamodb", "list_tables", "InvalidSignatureException"),
+        ("iam", "list_roles", "SignatureDoesNotMatch"),
+        ("lambda", "list_functions", "InvalidSignatureException"),
+        ("s3", "list_buckets", "SignatureDoesNotMatch"),
+    ],
+)
+def test_a_wrong_secret_is_refused_in_each_protocols_words(account: Any, service: str, call: str, code: str) -> None:
+    account.secret_access_key = "x" * 40
+    with pytest.raises(ClientError) as caught:
+        getattr(account.client(service), call)()
+    assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "code"),
+    [
+        ("dynamodb", "list_tables", "UnrecognizedClientException"),
+        ("iam", "list_roles", "InvalidClientTokenId"),
+        ("s3", "list_buckets", "InvalidAccessKeyId"),
+    ],
+)
+def test_an_unknown_key_is_not_its_own_secret(account: Any, service: str, call: str, code: str) -> None:
+    account.access_key_id = account.secret_access_key = "AKIAQQQQQQQQQQQQQQQQ"
+    with pytest.raises(ClientError) as caught:
+        getattr(account.client(service), call)()
+    assert caught.value.response["Error"]["Code"] == code
+
+
+def test_a_foreign_regions_signature_is_refused(account: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        account.client("dynamodb", region_name="eu-west-1").list_tables()
+    assert "valid region" in caught.value.response["Error"]["Message"]
+
+
+def test_what_pileus_has_not_is_named(account: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        account.client("dynamodb").describe_limits()
+        account.client("dynamodb").list_global_tables()
+    error = caught.value.response
+    assert error["Error"]["Code"] == "NotImplemented"
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_malformed_bodies_are_the_callers_fault(cloud: Any) -> None:
+    status, body = _post(
+        cloud.endpoint, b"{nonsense", X_Amz_Target="DynamoDB_20120810.ListTables", Content_Type="application/x-amz-json"
+    )
+    assert status == 400
+    assert b"MissingAuthenticationToken" in body
+    status, body = _post(cloud.endpoint, b"\xff\xfe=%%%&Action", Content_Type="application/x-www-form-urlencoded")
+    assert 400 <= status < 500
+
+
+def test_browsers_may_call_from_any_origin(cloud: Any) -> None:
+    request = Request(
+        f"{cloud.endpoint}/2015-03-31/functions/f/invocations",
+        method="OPTIONS",
+        headers={
+            "Origin": "http://todo.localhost:4566",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,x-amz-date",
+        },
+    )
+    with urlopen(request, timeout=10) as response:
+        assert response.status == 200
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert "authorization" in response.headers["access-control-allow-headers"]
