@@ -61,12 +61,13 @@ def test_the_articles_application_costs_what_the_article_says(store: SQLiteStore
 
 
 def test_levels_count_for_the_time_they_were_held(store: SQLiteStore) -> None:
-    for hour in range(3):
-        hold(store, FIRST.replace(hour=hour), DYNAMODB_WRITE_CAPACITY_UNIT_HOURS=10 if hour < 2 else 0)
+    for quarter in range(5):
+        time = FIRST.replace(hour=quarter // 4, minute=quarter % 4 * 15)
+        hold(store, time, DYNAMODB_WRITE_CAPACITY_UNIT_HOURS=10 if quarter < 4 else 0)
     made = bill(store, ACCOUNT, FIRST.replace(hour=5), price_list.load("current"), free_tier=False)
     write = line(made, "dynamodb", "Provisioned write")
-    assert write.quantity == pytest.approx(20)
-    assert write.cost == pytest.approx(20 * 0.00065)
+    assert write.quantity == pytest.approx(10)
+    assert write.cost == pytest.approx(10 * 0.00065)
     assert write.month_cost == 0, "nothing is held now"
 
 

@@ -59,12 +59,12 @@ def test_a_running_meter_writes_by_itself(store: SQLiteStore, monkeypatch: pytes
     async def use() -> None:
         meter = Meter(Watched(), Clock(lambda: NOON))  # type: ignore[arg-type]
         meter.start()
-        meter.add(ACCOUNT, "s3:GetObject")
+        meter.add(ACCOUNT, "calls:s3:GetObject")
         await asyncio.wait_for(written.wait(), 10)
         await meter.close()
 
     asyncio.run(use())
-    assert usage.totals(store, ACCOUNT, "2026-11") == {"s3:GetObject": 1.0}
+    assert usage.totals(store, ACCOUNT, "2026-11") == {"calls:s3:GetObject": 1.0}
 
 
 def test_what_cannot_be_written_is_kept_for_the_next_time(store: SQLiteStore) -> None:
@@ -81,22 +81,22 @@ def test_what_cannot_be_written_is_kept_for_the_next_time(store: SQLiteStore) ->
 
     async def use() -> None:
         meter = Meter(FullFor(), Clock(lambda: NOON))  # type: ignore[arg-type]
-        meter.add(ACCOUNT, "s3:PutObject", 2)
+        meter.add(ACCOUNT, "calls:s3:PutObject", 2)
         with pytest.raises(AWSError):
             await meter.flush()
-        meter.add(ACCOUNT, "s3:PutObject")
+        meter.add(ACCOUNT, "calls:s3:PutObject")
         await meter.flush()
 
     asyncio.run(use())
-    assert usage.totals(store, ACCOUNT, "2026-11") == {"s3:PutObject": 3.0}
+    assert usage.totals(store, ACCOUNT, "2026-11") == {"calls:s3:PutObject": 3.0}
 
 
 def test_two_processes_add_up(store: SQLiteStore) -> None:
     async def use() -> None:
         one, other = Meter(store, Clock(lambda: NOON)), Meter(store, Clock(lambda: NOON))
-        one.add(ACCOUNT, "s3:PutObject", 2)
-        other.add(ACCOUNT, "s3:PutObject", 3)
+        one.add(ACCOUNT, "calls:s3:PutObject", 2)
+        other.add(ACCOUNT, "calls:s3:PutObject", 3)
         await asyncio.gather(one.flush(), other.flush())
 
     asyncio.run(use())
-    assert usage.totals(store, ACCOUNT, "2026-11") == {"s3:PutObject": 5.0}
+    assert usage.totals(store, ACCOUNT, "2026-11") == {"calls:s3:PutObject": 5.0}

@@ -113,7 +113,7 @@ def _split(totals: Mapping[str, float]) -> tuple[dict[str, float], dict[str, dic
         if unit in units.ALL:
             used[unit] = used.get(unit, 0.0) + quantity
             continue
-        service, _, operation = unit.partition(":")
+        _, service, operation = unit.split(":")
         calls.setdefault(service, {})[operation] = quantity
         tier = units.request_tier(operation) if service == "s3" else None
         if tier:

@@ -14,7 +14,7 @@ from pileus.metering import usage
 from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records
 
-LONGEST_GAP_HOURS = 1.0
+LONGEST_GAP_HOURS = 0.5
 
 
 class Reading(msgspec.Struct, frozen=True):

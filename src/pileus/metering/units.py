@@ -1,7 +1,7 @@
 """The units that usage is counted in: one place for their names, and for who counts each.
 
 A unit's name is `<service>:<what>`. Beside the units below, the gateway counts every call under
-`<service>:<Operation>` (`call`), from which S3's request tiers are summed: no operation counts its own call.
+`calls:<service>:<Operation>` (`call`), from which S3's request tiers are summed: no operation counts its own call.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _S3_TIER1 = frozenset(
 
 def call(service: str, operation: str) -> str:
     """The unit that a call of an operation is counted under."""
-    return f"{service}:{operation}"
+    return f"calls:{service}:{operation}"
 
 
 def request_tier(operation: str) -> str | None:
