@@ -1,0 +1,5 @@
+"""AWS Lambda (https://docs.aws.amazon.com/lambda/latest/api/)."""
+
+from pileus.services.operation import Service
+
+service = Service("lambda", __name__)

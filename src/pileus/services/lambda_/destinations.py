@@ -1,0 +1,89 @@
+"""Where the outcome of an invocation is sent: to another function, as the function's execution role.
+
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from pileus.aws.arn import parse
+from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.runtime.interface import Outcome
+from pileus.services.context import Cloud, Context
+from pileus.services.lambda_.configuration import invalid
+from pileus.services.lambda_.names import FunctionName, from_arn
+from pileus.services.lambda_.records import get_version
+from pileus.services.lambda_.roles import Roles
+
+_log = logging.getLogger(__name__)
+
+
+def check(context: Context, own: FunctionName, target: str) -> None:
+    """Raises where outcomes of `own` cannot be sent to `target`."""
+    if not target:
+        return
+    service = parse(target).service
+    if service in ("sqs", "sns", "s3", "events"):
+        raise option_not_implemented(
+            f"destinations of the service {service}", "only functions can be told of outcomes."
+        )  # fmt: skip
+    try:
+        name = from_arn(target)
+    except ValueError:
+        raise invalid(f"The destination ARN {target} is invalid.") from None
+    if name.arn == own.arn:
+        raise invalid("You can't specify the function as a destination for itself.")
+    try:
+        get_version(context.store, name)
+    except AWSError:
+        raise invalid(f"The destination ARN {target} is invalid.") from None
+
+
+def record(
+    request_id: str, function: str, condition: str, attempts: int, now: datetime, outcome: Outcome | None
+) -> dict[str, Any]:
+    """An invocation record, but for the payloads."""
+    about: dict[str, Any] = {
+        "version": "1.0",
+        "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z",
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": function,
+            "condition": condition,
+            "approximateInvokeCount": attempts,
+        },
+    }
+    if outcome is not None:
+        response: dict[str, Any] = {"statusCode": 200, "executedVersion": outcome.executed_version}
+        if outcome.function_error:
+            response["functionError"] = outcome.function_error
+        about["responseContext"] = response
+    return about
+
+
+def embedded(payload: bytes) -> Any:
+    """A payload as it stands in a record: JSON as it is, anything else as a string."""
+    try:
+        msgspec.json.decode(payload)
+    except ValueError:
+        return payload.decode("utf-8", "replace")
+    return msgspec.Raw(payload)
+
+
+async def send(cloud: Cloud, function: FunctionName, target: str, about: dict[str, Any]) -> None:
+    """Invokes the target with the record. What cannot be sent is logged: the outcome itself stands."""
+    try:
+        role = get_version(cloud.store, function).configuration.role
+        _, principal = await cloud.part(Roles).assume(role, function.name, function.region)
+        await cloud.client(principal, region=function.region).call(
+            "lambda",
+            "Invoke",
+            {"FunctionName": target, "InvocationType": "Event", "Payload": msgspec.json.encode(about)},
+        )
+    except AWSError as error:
+        _log.warning("an outcome of %s could not be sent to %s: %s", function.arn, target, error)

@@ -1,0 +1,202 @@
+"""Between the API and the runtime: which version runs, with which limits, and what is counted for it."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any, cast
+
+from pileus.metering import units
+from pileus.runtime.interface import (
+    Dependencies,
+    Directories,
+    FunctionVersion,
+    Invocation,
+    Limits,
+    Logging,
+    Outcome,
+    Runtime,
+)
+from pileus.services.context import Cloud
+from pileus.services.lambda_ import limits, service
+from pileus.services.lambda_.log_delivery import LogDelivery
+from pileus.services.lambda_.metrics import Metrics
+from pileus.services.lambda_.names import FunctionName
+from pileus.services.lambda_.packages import Packages
+from pileus.services.lambda_.records import (
+    ALIASES,
+    FUNCTIONS,
+    RESERVED,
+    VERSIONS,
+    Configuration,
+    Version,
+    not_found,
+    version_number,
+)
+from pileus.services.lambda_.roles import Roles
+from pileus.store.interface import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Execution:
+    """One a worker process. `runtime` is opened when the cloud starts."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        from pileus.runtime.runtime import open_runtime
+
+        self._cloud = cloud
+        self._versions: dict[str, tuple[str, FunctionVersion]] = {}
+        self._random = random.SystemRandom()
+        self.runtime: Runtime = open_runtime(
+            Dependencies(
+                credentials=self._credentials,
+                code=self._directories,
+                logs=cloud.part(LogDelivery).take,
+                endpoint=(cloud.settings.host, cloud.settings.port),
+                state=cloud.settings.data / "runtime",
+                require_isolation=cloud.settings.require_isolation,
+                workers=cloud.settings.workers,
+            )
+        )
+
+    async def _credentials(self, function: FunctionVersion) -> Mapping[str, str]:
+        return await self._cloud.part(Roles).environment(function.role, function.name, function.region)
+
+    async def _directories(self, function: FunctionVersion) -> Directories:
+        packages = self._cloud.part(Packages)
+        layers = [await packages.folder(tree) for tree in function.layers]
+        return Directories(await packages.folder(function.code), tuple(layers))
+
+    def resolve(self, reader: Reader, name: FunctionName) -> Version:
+        """The version that an invocation of `name` runs; of an alias with weights, one by chance."""
+        number = version_number(name.qualifier)
+        if number is None:
+            alias = ALIASES.get(reader, *name.key, name.qualifier)
+            if alias is None:
+                raise not_found(name)
+            number = version_number(self._routed(alias.version, alias.weights))
+        version = VERSIONS.get(reader, *name.key, number) if number is not None and number < 1 << 32 else None
+        if version is None:
+            raise not_found(name)
+        return version
+
+    def _routed(self, main: str, weights: dict[str, float]) -> str:
+        point = self._random.random() if weights else 1.0
+        for version, weight in weights.items():
+            if point < weight:
+                return version
+            point -= weight
+        return main
+
+    def runnable(self, name: FunctionName, version: Version) -> FunctionVersion:
+        """The version as the runtime knows it."""
+        configuration = version.configuration
+        qualified = name.at(configuration.version).qualified_arn
+        found = self._versions.get(qualified)
+        if found is None or found[0] != configuration.revision_id:
+            if len(self._versions) > 10_000:
+                self._versions.clear()
+            found = configuration.revision_id, _runnable(name, qualified, version)
+            self._versions[qualified] = found
+        return found[1]
+
+    async def run(self, name: FunctionName, version: Version, invocation: Invocation) -> Outcome:
+        """Runs it to its end and counts it for the function's account."""
+        with self._cloud.part(Metrics).counting(name) as counted:
+            outcome = await self.runtime.invoke(
+                self.runnable(name, version), invocation, self._limits(self._cloud.store, name)
+            )
+            counted(outcome)
+        self._bill(name, version.configuration, outcome)
+        return outcome
+
+    async def stream(self, name: FunctionName, version: Version, invocation: Invocation) -> Outcome:
+        """Answers when the response begins; counted when its stream ends."""
+        with self._cloud.part(Metrics).counting(name) as counted:
+            outcome = await self.runtime.invoke_streaming(
+                self.runnable(name, version), invocation, self._limits(self._cloud.store, name)
+            )
+            if outcome.stream is None:
+                counted(outcome)
+                self._bill(name, version.configuration, outcome)
+                return outcome
+        started = outcome.stream
+
+        async def whole() -> Any:
+            try:
+                async for piece in started:
+                    yield piece
+            finally:
+                counted(outcome)
+                self._bill(name, version.configuration, outcome)
+
+        outcome.stream = whole()
+        return outcome
+
+    def _limits(self, reader: Reader, name: FunctionName) -> Limits:
+        function = FUNCTIONS.get(reader, *name.key)
+        if function is None:
+            raise not_found(name)
+        taken = RESERVED.get(reader, name.account, name.region) or 0
+        return Limits(function.reserved, limits.CONCURRENT_EXECUTIONS - taken)
+
+    def _bill(self, name: FunctionName, configuration: Configuration, outcome: Outcome) -> None:
+        meter = self._cloud.meter.add
+        seconds = outcome.billed_ms / 1000
+        arm = configuration.architectures == ["arm64"]
+        duration = units.LAMBDA_GB_SECONDS_ARM if arm else units.LAMBDA_GB_SECONDS_X86
+        meter(name.account, units.LAMBDA_REQUESTS)
+        meter(name.account, duration, seconds * configuration.memory_size / 1024)
+        storage = configuration.ephemeral_storage["Size"] - 512
+        if storage > 0:
+            meter(name.account, units.LAMBDA_STORAGE_GB_SECONDS, seconds * storage / 1024)
+
+
+def _runnable(name: FunctionName, qualified: str, version: Version) -> FunctionVersion:
+    configuration = version.configuration
+    controls = configuration.logging_config
+    variables = (configuration.environment or {}).get("Variables") or {}
+    return FunctionVersion(
+        account=name.account,
+        region=name.region,
+        name=name.name,
+        version=configuration.version,
+        arn=qualified,
+        runtime=configuration.runtime,
+        handler=configuration.handler,
+        role=configuration.role,
+        code=version.package.tree,
+        code_sha256=configuration.code_sha256,
+        logging=Logging(
+            controls["LogGroup"],
+            cast(Any, controls["LogFormat"]),
+            cast(Any, controls.get("ApplicationLogLevel", "")),
+            cast(Any, controls.get("SystemLogLevel", "")),
+        ),
+        revision=configuration.revision_id,
+        memory_mb=configuration.memory_size,
+        timeout_s=configuration.timeout,
+        ephemeral_storage_mb=configuration.ephemeral_storage["Size"],
+        environment=tuple(sorted(variables.items())),
+        layers=tuple(layer.tree for layer in version.layers),
+        tracing=cast(Any, configuration.tracing_config["Mode"]),
+        architecture=configuration.architectures[0],
+    )
+
+
+async def _start(cloud: Cloud) -> None:
+    runtime = cloud.part(Execution).runtime
+    await runtime.start()
+    for used in {version.configuration.runtime for _, version in VERSIONS.scan(cloud.store)}:
+        runtime.prepare(used)
+
+
+async def _stop(cloud: Cloud) -> None:
+    await cloud.part(Execution).runtime.close()
+    await cloud.part(LogDelivery).flush()
+    await cloud.part(Metrics).flush()
+
+
+service.on_start.append(_start)
+service.on_stop.append(_stop)

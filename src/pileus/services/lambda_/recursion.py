@@ -1,0 +1,67 @@
+"""Recursive loops: functions that end up invoking themselves are stopped after some rounds.
+
+The runtime's trace header travels with every SDK call of a function; how often each function was passed stands in its
+Lineage. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+
+from pileus.aws.errors import AWSError
+from pileus.services.context import Context
+from pileus.services.lambda_ import service
+from pileus.services.lambda_.access import on_whole_function
+from pileus.services.lambda_.names import FunctionName, unqualified
+from pileus.services.lambda_.records import FUNCTIONS, get_function
+from pileus.services.operation import Shape
+from pileus.store.interface import Reader, Transaction
+
+_ROUNDS = 16
+_FUNCTIONS_KEPT = 8
+
+
+def traced(reader: Reader, name: FunctionName, header: str, sampled: str = "0") -> str:
+    """The X-Ray header for an invocation whose request came with `header`. Raises RecursiveInvocationException."""
+    fields = dict(part.strip().partition("=")[::2] for part in header.split(";") if "=" in part)
+    rounds = dict(
+        item.partition(":")[::2] for item in fields.get("Lineage", "").split("|") if ":" in item
+    )  # fmt: skip
+    own = hashlib.sha256(name.arn.encode()).hexdigest()[:8]
+    count = int(rounds[own]) + 1 if rounds.get(own, "").isdigit() else 1
+    if count > _ROUNDS and get_function(reader, name).recursive_loop == "Terminate":
+        raise AWSError(
+            "RecursiveInvocationException",
+            "Lambda has detected the function being invoked in a recursive loop and stopped it. To let it go on, set"
+            " RecursiveLoop to Allow with PutFunctionRecursionConfig.",
+            Type="User",
+        )
+    rounds.pop(own, None)
+    lineage = [*list(rounds.items())[-_FUNCTIONS_KEPT + 1 :], (own, str(min(count, 32767)))]
+    trace = {
+        "Root": fields.get("Root") or f"1-{int(time.time()):08x}-{os.urandom(12).hex()}",
+        "Parent": fields.get("Parent") or os.urandom(8).hex(),
+        "Sampled": fields["Sampled"] if fields.get("Sampled") in ("0", "1") else sampled,
+        "Lineage": "|".join(f"{key}:{rounds}" for key, rounds in lineage),
+    }
+    return ";".join(f"{key}={value}" for key, value in trace.items())
+
+
+@service.operation("PutFunctionRecursionConfig", access=on_whole_function("PutFunctionRecursionConfig"))
+async def put_function_recursion_config(context: Context, request: Shape) -> Shape:
+    name = unqualified(context, request)
+
+    def change(tx: Transaction) -> None:
+        function = get_function(tx, name)
+        function.recursive_loop = request["RecursiveLoop"]
+        FUNCTIONS.put(tx, *name.key, value=function)
+
+    await context.store.transact(change)
+    return {"RecursiveLoop": request["RecursiveLoop"]}
+
+
+@service.operation("GetFunctionRecursionConfig", access=on_whole_function("GetFunctionRecursionConfig"))
+async def get_function_recursion_config(context: Context, request: Shape) -> Shape:
+    return {"RecursiveLoop": get_function(context.store, unqualified(context, request)).recursive_loop}

@@ -1,0 +1,5 @@
+"""Amazon CloudWatch Logs (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/)."""
+
+from pileus.services.operation import Service
+
+service = Service("logs", __name__)

@@ -1,0 +1,83 @@
+"""What CloudWatch Logs keeps: groups, streams, and the events in chunks.
+
+A chunk is what one request brought to a stream, cut so that its events lie within ten seconds: a stream is read in the
+order of time with few chunks open. Chunks lie under short ids, so that a group's name may be long.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from pileus.aws.errors import AWSError
+from pileus.services.context import Context
+from pileus.services.logs.names import GroupName
+from pileus.store.interface import Reader, Transaction
+from pileus.store.records import Records
+
+CHUNK_SPAN = 10_000
+"""Milliseconds."""
+CHUNK_BYTES = 64 * 1024
+EVENT_OVERHEAD = 26
+"""Bytes that each event counts beside its text, as AWS counts (https://aws.amazon.com/cloudwatch/pricing/)."""
+
+
+class LogGroup(msgspec.Struct):
+    id: bytes
+    created: int
+    retention: int | None = None
+    tags: dict[str, str] = {}
+    deletion_protection: bool = False
+
+
+class LogStream(msgspec.Struct):
+    id: bytes
+    created: int
+    first: int | None = None
+    last: int | None = None
+    ingested: int | None = None
+    sequence: int = 0
+    """The number of the last chunk."""
+
+
+class Chunk(msgspec.Struct, array_like=True):
+    ingested: int
+    events: list[tuple[int, str]]
+    size: int
+
+
+GROUPS = Records(LogGroup, "logs", "group")
+"""(account, region, name)"""
+STREAMS = Records(LogStream, "logs", "stream")
+"""(group's id, stream's name)"""
+CHUNKS = Records(Chunk, "logs", "chunk")
+"""(group's id, stream's id, first event's milliseconds, sequence)"""
+SIZES = Records(int, "logs", "size")
+"""(group's id): stored bytes."""
+
+
+def new_id() -> bytes:
+    return secrets.token_bytes(8)
+
+
+def get_group(reader: Reader, name: GroupName) -> LogGroup:
+    group = GROUPS.get(reader, *name)
+    if group is None:
+        raise AWSError("ResourceNotFoundException", "The specified log group does not exist.")
+    return group
+
+
+def get_stream(reader: Reader, group: LogGroup, name: str) -> LogStream:
+    stream = STREAMS.get(reader, group.id, name)
+    if stream is None:
+        raise AWSError("ResourceNotFoundException", "The specified log stream does not exist.")
+    return stream
+
+
+def resize(tx: Transaction, group: LogGroup, more: int) -> None:
+    SIZES.put(tx, group.id, value=max(0, (SIZES.get(tx, group.id) or 0) + more))
+
+
+def milliseconds(context: Context) -> int:
+    return int(context.cloud.clock.time() * 1000)
