@@ -110,7 +110,7 @@ class Outcome:
 
 
 LogLine = tuple[int, str]
-"""Milliseconds since the epoch, and the event's text."""
+"""Milliseconds since the epoch, and the event's text, which ends in a newline where Lambda's does."""
 
 
 @dataclass(frozen=True, slots=True)

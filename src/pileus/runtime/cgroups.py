@@ -1,0 +1,278 @@
+"""Control groups: memory, processes, CPU and freezing of one sandbox, in either version of the kernel's interface.
+
+https://docs.kernel.org/admin-guide/cgroup-v1/ and https://docs.kernel.org/admin-guide/cgroup-v2.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Protocol
+
+VCPU_MB = 1769
+"""Memory that comes with one vCPU (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)."""
+_V1_CONTROLLERS = ("memory", "pids", "cpu", "freezer")
+_V2_CONTROLLERS = ("memory", "pids", "cpu")
+_PERIOD_US = 100_000
+PROCESSORS = os.cpu_count() or 1
+
+
+class Group(Protocol):
+    """One sandbox's. `entrances` are open files into which a process writes "0" to come in."""
+
+    entrances: list[int]
+
+    def enter(self) -> None:
+        """Called once the processes are inside: closes the entrances."""
+        ...
+
+    def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None: ...
+    def throttle(self, memory_mb: int) -> None:
+        """The processors that this much memory brings; initialisation runs without a ceiling, as on Lambda."""
+        ...
+
+    def freeze(self) -> None: ...
+    def thaw(self) -> None: ...
+    def peak_bytes(self) -> int: ...
+    def outgrown(self) -> bool:
+        """True after the kernel killed something in it for want of memory."""
+        ...
+
+    def remove(self) -> bool:
+        """False while a process is still on its way out: try again."""
+        ...
+
+
+class Groups(Protocol):
+    """Where a cloud's groups are made. `controllers` in force."""
+
+    controllers: frozenset[str]
+
+    def make(self, name: str) -> Group: ...
+    def sweep(self) -> int:
+        """Kills what still runs in groups of this cloud and removes them: what a killed predecessor left."""
+        ...
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _vcpus(memory_mb: int) -> int:
+    return -(-memory_mb // VCPU_MB)
+
+
+class _V1Group:
+    def __init__(self, directories: dict[str, Path]) -> None:
+        self._directories = directories
+        for directory in directories.values():
+            directory.mkdir()
+        self.entrances = [os.open(d / "cgroup.procs", os.O_WRONLY) for d in directories.values()]
+        self._state = os.open(directories["freezer"] / "freezer.state", os.O_WRONLY) if "freezer" in directories else -1
+        memory = directories.get("memory")
+        self._peak = os.open(memory / "memory.max_usage_in_bytes", os.O_RDONLY) if memory else -1
+
+    def enter(self) -> None:
+        for entrance in self.entrances:
+            os.close(entrance)
+        self.entrances = []
+
+    def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None:
+        memory, pids, cpu = (self._directories.get(name) for name in ("memory", "pids", "cpu"))
+        if memory:
+            _write(memory / "memory.limit_in_bytes", str(memory_mb << 20))
+            with contextlib.suppress(OSError):  # where swap is not accounted
+                _write(memory / "memory.memsw.limit_in_bytes", str(memory_mb << 20))
+        if pids:
+            _write(pids / "pids.max", str(processes))
+        if cpu:
+            _write(cpu / "cpu.shares", str(max(2, 1024 * memory_mb // VCPU_MB)))
+
+    def throttle(self, memory_mb: int) -> None:
+        cpu = self._directories.get("cpu")
+        if cpu and _vcpus(memory_mb) < PROCESSORS:
+            _write(cpu / "cpu.cfs_quota_us", str(_PERIOD_US * _vcpus(memory_mb)))
+
+    def freeze(self) -> None:
+        if self._state >= 0:
+            os.write(self._state, b"FROZEN")
+
+    def thaw(self) -> None:
+        if self._state >= 0:
+            os.write(self._state, b"THAWED")
+
+    def peak_bytes(self) -> int:
+        return int(os.pread(self._peak, 32, 0)) if self._peak >= 0 else 0
+
+    def outgrown(self) -> bool:
+        memory = self._directories.get("memory")
+        return memory is not None and "oom_kill 0" not in (memory / "memory.oom_control").read_text()
+
+    def remove(self) -> bool:
+        self.enter()
+        for descriptor in (self._state, self._peak):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._state = self._peak = -1
+        memory = self._directories.get("memory")
+        if memory:
+            with contextlib.suppress(OSError):  # pages of files that it read: else they keep the group's ghost
+                _write(memory / "memory.force_empty", "0")
+        return all([_remove(directory) for directory in self._directories.values()])
+
+
+class _V1Groups:
+    def __init__(self, name: str, roots: dict[str, Path]) -> None:
+        self.controllers = frozenset(roots)
+        self._parents = {controller: root / name for controller, root in roots.items()}
+
+    def make(self, name: str) -> Group:
+        for parent in self._parents.values():
+            parent.mkdir(parents=True, exist_ok=True)
+        return _V1Group({controller: parent / name for controller, parent in self._parents.items()})
+
+    def sweep(self) -> int:
+        for parent in self._parents.values():
+            for state in parent.glob("*/freezer.state"):
+                _write(state, "THAWED")  # a frozen process does not die
+        return sum(_kill_and_remove(parent) for parent in self._parents.values())
+
+
+class _V2Group:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir()
+        self.entrances = [os.open(directory / "cgroup.procs", os.O_WRONLY)]
+        self._state = os.open(directory / "cgroup.freeze", os.O_WRONLY)
+
+    def enter(self) -> None:
+        for entrance in self.entrances:
+            os.close(entrance)
+        self.entrances = []
+
+    def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None:
+        for name, value in (
+            ("memory.max", str(memory_mb << 20)),
+            ("memory.swap.max", "0"),
+            ("memory.oom.group", "0"),
+            ("pids.max", str(processes)),
+            ("cpu.weight", str(min(10_000, max(1, 100 * memory_mb // VCPU_MB)))),
+        ):
+            if (self._directory / name).exists():
+                _write(self._directory / name, value)
+
+    def throttle(self, memory_mb: int) -> None:
+        limit = self._directory / "cpu.max"
+        if _vcpus(memory_mb) < PROCESSORS and limit.exists():
+            _write(limit, f"{_PERIOD_US * _vcpus(memory_mb)} {_PERIOD_US}")
+
+    def freeze(self) -> None:
+        os.write(self._state, b"1")
+
+    def thaw(self) -> None:
+        os.write(self._state, b"0")
+
+    def peak_bytes(self) -> int:
+        for name in ("memory.peak", "memory.current"):
+            with contextlib.suppress(OSError):
+                return int((self._directory / name).read_text())
+        return 0
+
+    def outgrown(self) -> bool:
+        with contextlib.suppress(OSError):
+            return "oom_kill 0" not in (self._directory / "memory.events").read_text()
+        return False
+
+    def remove(self) -> bool:
+        self.enter()
+        if self._state >= 0:
+            os.close(self._state)
+        self._state = -1
+        return _remove(self._directory)
+
+
+class _V2Groups:
+    def __init__(self, name: str, root: Path) -> None:
+        self._parent = root / name
+        self._parent.mkdir(exist_ok=True)
+        for controller in _V2_CONTROLLERS:
+            for directory in (root, self._parent):
+                with contextlib.suppress(OSError):  # not delegated to us
+                    _write(directory / "cgroup.subtree_control", f"+{controller}")
+        enabled = (self._parent / "cgroup.subtree_control").read_text().split()
+        self.controllers = frozenset({*enabled, "freezer"})
+
+    def make(self, name: str) -> Group:
+        self._parent.mkdir(exist_ok=True)
+        return _V2Group(self._parent / name)
+
+    def sweep(self) -> int:
+        return _kill_and_remove(self._parent)
+
+
+def _remove(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _kill_and_remove(parent: Path) -> int:
+    killed = 0
+    for directory in list(parent.glob("*/")):
+        with contextlib.suppress(OSError):
+            for pid in (directory / "cgroup.procs").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+                    killed += 1
+        for _ in range(100):
+            if _remove(directory):
+                break
+            time.sleep(0.01)
+    with contextlib.suppress(OSError):
+        parent.rmdir()
+    return killed
+
+
+def find(name: str) -> Groups | None:
+    """The machine's control groups where this process may make some, below `name`; None where it may not."""
+    return _find_v1(name) or _find_v2(name)
+
+
+def _find_v1(name: str) -> Groups | None:
+    own: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            own.update((controller, path) for controller in controllers.split(",") if controller)
+    roots: dict[str, Path] = {}
+    for controller in _V1_CONTROLLERS:
+        if controller in own:
+            root = Path(f"/sys/fs/cgroup/{controller}{own[controller]}")
+            if os.access(root, os.W_OK) and (root / "cgroup.procs").exists():
+                roots[controller] = root
+    return _V1Groups(name, roots) if "memory" in roots else None
+
+
+def _find_v2(name: str) -> Groups | None:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            if line.startswith("0::"):
+                root = Path("/sys/fs/cgroup" + line[3:])
+                # A group with processes in it cannot have controllers for its children: use the one above.
+                for candidate in (root, root.parent):
+                    if (candidate / "cgroup.controllers").exists() and os.access(candidate, os.W_OK):
+                        groups = _V2Groups(name, candidate)
+                        if "memory" in groups.controllers:
+                            return groups
+    return None

@@ -1,0 +1,117 @@
+"""How many invocations run now, in all worker processes together.
+
+Workers share one small file, mapped: a row for each function and one for each account's unreserved pool, a column for each
+worker. A worker writes only in its own column, so that nothing needs a lock but adding a row; a sum of columns is
+the concurrency. Counting oneself in before looking, and out again if it was too much, can refuse two at once where
+one had room, but never lets one too many run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import mmap
+import os
+import struct
+from pathlib import Path
+
+from pileus.aws.errors import AWSError
+from pileus.runtime.interface import FunctionVersion, Limits
+
+_ROWS = 16_384
+_NAME = 16
+_COLUMN = 4
+
+
+class Concurrency:
+    def __init__(self, path: Path, workers: int, worker: int) -> None:
+        self._worker = worker
+        self._width = _NAME + _COLUMN * workers
+        self._workers = workers
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        size = _ROWS * self._width
+        with self._locked():
+            if os.fstat(self._file).st_size != size:
+                os.ftruncate(self._file, 0)
+                os.ftruncate(self._file, size)
+        self._map = mmap.mmap(self._file, size)
+        self._rows: dict[tuple[str, ...], int] = {}
+        for row in range(_ROWS):  # what this worker's killed predecessor counted
+            start = row * self._width
+            if self._map[start : start + _NAME] == bytes(_NAME):
+                continue
+            self._put(row, 0)
+
+    @contextlib.contextmanager
+    def _locked(self):  # type: ignore[no-untyped-def]
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _row(self, *key: str) -> int:
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = self._find("\0".join(key))
+        return row
+
+    def _find(self, key: str) -> int:
+        """Open addressing; rows are never given back, which 16,384 functions and accounts allow."""
+        name = hashlib.blake2b(key.encode(), digest_size=_NAME).digest()
+        with self._locked():
+            row = int.from_bytes(name[:4], "big") % _ROWS
+            for _ in range(_ROWS):
+                start = row * self._width
+                there = self._map[start : start + _NAME]
+                if there == bytes(_NAME):
+                    self._map[start : start + _NAME] = name
+                    return row
+                if there == name:
+                    return row
+                row = (row + 1) % _ROWS
+        raise AWSError("ServiceException", "Too many functions on this machine.", status=500)
+
+    def _put(self, row: int, count: int) -> None:
+        struct.pack_into("<i", self._map, row * self._width + _NAME + _COLUMN * self._worker, count)
+
+    def _add(self, row: int, number: int) -> None:
+        offset = row * self._width + _NAME + _COLUMN * self._worker
+        struct.pack_into("<i", self._map, offset, struct.unpack_from("<i", self._map, offset)[0] + number)
+
+    def _sum(self, row: int) -> int:
+        return sum(struct.unpack_from(f"<{self._workers}i", self._map, row * self._width + _NAME))
+
+    def enter(self, function: FunctionVersion, limits: Limits) -> tuple[int, int]:
+        """Counts one more invocation, to be given to `leave`. Raises TooManyRequestsException."""
+        mine = self._row(function.account, function.region, function.name)
+        # A function's reservation is taken from the account's limit already.
+        pool = self._row(function.account, function.region, "" if limits.reserved is None else " reserved")
+        self._add(mine, 1)
+        self._add(pool, 1)
+        if limits.reserved is not None:
+            if self._sum(mine) > limits.reserved:
+                self.leave((mine, pool))
+                raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+        elif self._sum(pool) > limits.unreserved:
+            self.leave((mine, pool))
+            raise throttled("ConcurrentInvocationLimitExceeded")
+        return mine, pool
+
+    def leave(self, rows: tuple[int, int]) -> None:
+        for row in rows:
+            self._add(row, -1)
+
+    def in_use(self, account: str, region: str, name: str | None) -> int:
+        if name is not None:
+            return self._sum(self._row(account, region, name))
+        return self._sum(self._row(account, region, "")) + self._sum(self._row(account, region, " reserved"))
+
+    def close(self) -> None:
+        self._map.close()
+        os.close(self._file)
+
+
+def throttled(reason: str) -> AWSError:
+    return AWSError("TooManyRequestsException", "Rate Exceeded.", status=429, Reason=reason, Type="User")

@@ -1,0 +1,77 @@
+"""How functions reach the cloud: each sandbox's second socket leads to the gateway, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+PORT = 4566
+"""Inside sandboxes; nothing outside is bound to it."""
+
+
+def factory(target: Callable[[], Any] | tuple[str, int]) -> Callable[[], Any]:
+    """The protocol factory for a sandbox's socket: the gateway's own, or one that passes bytes on."""
+    if isinstance(target, tuple):
+        return lambda: _Outer(target)
+    return target
+
+
+class _Half(asyncio.Protocol):
+    """One direction of a connection passed on: what comes here goes to `other`."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.other: _Half | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        if self.other and self.other.transport and self.other.transport.can_write_eof():
+            self.other.transport.write_eof()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.close()
+        self.transport = None
+
+    def pause_writing(self) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.resume_reading()
+
+
+class _Outer(_Half):
+    """A guest's connection; it is read once the one to the gateway stands."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__()
+        self._address = address
+        self._connecting: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        transport.pause_reading()  # type: ignore[attr-defined]
+        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            _, inner = await asyncio.get_running_loop().create_connection(_Half, *self._address)
+        except OSError:
+            if self.transport:
+                self.transport.close()
+            return
+        self.other, inner.other = inner, self
+        if self.transport is None:
+            inner.transport.close()  # type: ignore[union-attr]
+        else:
+            self.transport.resume_reading()

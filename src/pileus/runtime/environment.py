@@ -1,0 +1,631 @@
+"""One execution environment: a sandbox with a function in it, through its life.
+
+    init ─► idle ◄─► invoke ─► … ─► shutdown          https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+
+Its processes speak to it through the Runtime API (`api.Connection`); the pool speaks to it through `run`. Between
+invocations it is frozen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from pileus.runtime import platform_log
+from pileus.runtime.api import Connection, Headers
+from pileus.runtime.extensions import Extensions
+from pileus.runtime.interface import FunctionVersion, Invocation, LogLine, Outcome
+from pileus.runtime.launchers import Sandbox
+from pileus.runtime.output import Splitter
+
+_clock = time.perf_counter
+"""The event loop's own clock counts whole milliseconds."""
+FREEZE_AFTER_S = 0.01
+"""Idle time before the freezer: a busy function is not stopped and started for nothing, and what a guest does
+behind its answer's back ends here."""
+HANDOVER_S = 0.05
+"""How long an answered runtime may take to ask for its next invocation before that is given to another."""
+_LOG_TAIL = 4096
+_LOG_BATCH = 65_536
+_OUTPUT_A_TURN = 262_144
+_OUTPUT_A_SECOND = 16 << 20
+_STREAM_BUFFER = 1 << 20
+_RESPONSE_LIMIT = 6_291_556
+_STREAMED_LIMIT = 200 << 20
+_RESPONSE_BODY_TOO_LARGE = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
+
+
+class Owner(Protocol):
+    """The pool."""
+
+    logs: Callable[[FunctionVersion, str, Sequence[LogLine]], None]
+
+    def idle(self, environment: Environment) -> None: ...
+    def ended(self, environment: Environment) -> None: ...
+
+
+class InitFailedError(Exception):
+    """`payload` is the error object that the caller gets, `error_type` its type; `timed_out` where it took too long."""
+
+    def __init__(
+        self, payload: bytes, error_type: str, milliseconds: float, log_stream: str, log: list[str], *, timed_out: bool
+    ) -> None:
+        super().__init__(error_type)
+        self.log_stream = log_stream
+        self.log = log
+        self.payload = payload
+        self.error_type = error_type
+        self.milliseconds = milliseconds
+        self.timed_out = timed_out
+
+
+class NotDeliveredError(Exception):
+    """The invocation never reached the runtime: it may be given to another environment."""
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    invocation: Invocation
+    streaming: bool
+    future: asyncio.Future[Outcome]
+    outcome: Outcome
+    init_ms: float | None = None
+    began: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+    responded: bool = False
+    trace: str = ""
+    tail: bytearray = field(default_factory=bytearray)
+    pieces: asyncio.Queue[bytes | None] | None = None
+    gathered: list[bytes] = field(default_factory=list)
+    size: int = 0
+    queued: int = 0
+    source: Connection | None = None
+
+
+def error_payload(error_type: str, message: str) -> bytes:
+    return msgspec.json.encode({"errorType": error_type, "errorMessage": message})
+
+
+class Environment:
+    def __init__(self, function: FunctionVersion, sandbox: Sandbox, owner: Owner, *, provisioned: bool) -> None:
+        now = datetime.now(UTC)
+        self.function = function
+        self.sandbox = sandbox
+        self.provisioned = provisioned
+        self.log_stream = f"{now:%Y/%m/%d}/[{function.version}]{os.urandom(16).hex()}"
+        self.alive = True
+        self.retired = False
+        self.created = _clock()
+        self.idle_since = self.created
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._extensions = Extensions(function, [])
+        self._waiting: Connection | None = None
+        self._running: _Running | None = None
+        self._pending: _Running | None = None
+        self._frozen = False
+        self._freezer: asyncio.TimerHandle | None = None
+        self._splitter = Splitter()
+        self._lines: list[LogLine] = []
+        self._lines_size = 0
+        self._log_timer: asyncio.TimerHandle | None = None
+        self._allowance = float(_OUTPUT_A_SECOND)
+        self._allowance_at = _clock()
+        self._init_began = 0.0
+        self._init_timer: asyncio.TimerHandle | None = None
+        self._init_error: tuple[bytes, str] | None = None
+        self._initialised = False
+        self._init_log: list[str] = []
+        self._lost = False
+        self._shutting_down = False
+        self.init_ms = 0.0
+        self.ready: asyncio.Future[None] = self._loop.create_future()
+
+    # Init phase.
+
+    def begin(self, assignment: dict[str, Any], init_limit_s: float) -> None:
+        """Gives the sandbox its function. `ready` is done when the runtime asks for its first invocation."""
+        self._extensions = Extensions(self.function, assignment["extensions"])
+        self.sandbox.exited = self._exited
+        self._loop.add_reader(self.sandbox.output, self._read_output)
+        self._init_began = _clock()
+        self._init_timer = self._loop.call_later(init_limit_s, self._init_timed_out)
+        self.sandbox.assign(assignment)
+
+    def _init_done(self) -> None:
+        self._initialised = True
+        self.init_ms = (_clock() - self._init_began) * 1000
+        if self._init_timer:
+            self._init_timer.cancel()
+        if self.sandbox.group:
+            self.sandbox.group.throttle(self.function.memory_mb)
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    def _init_failed(self, payload: bytes, error_type: str, status: str) -> None:
+        if self.ready.done():
+            return
+        milliseconds = (_clock() - self._init_began) * 1000
+        if self._init_timer:
+            self._init_timer.cancel()
+        self._drain_output()
+        self._log(platform_log.init_report(self.function, milliseconds, "init", status, error_type))
+        self._flush_log()
+        failure = InitFailedError(
+            payload, error_type, milliseconds, self.log_stream, self._init_log, timed_out=status == "timeout"
+        )
+        self.ready.set_exception(failure)
+        self.ready.exception()  # whoever waits sees it; if nobody does, that is no accident
+        self.kill()
+
+    def _init_timed_out(self) -> None:
+        self._init_failed(b"", "Sandbox.Timedout", "timeout")
+
+    # Invoke phase.
+
+    @property
+    def available(self) -> bool:
+        return self.alive and not self.retired and self._pending is None and (
+            self._running is None or self._running.responded
+        )  # fmt: skip
+
+    @property
+    def busy(self) -> bool:
+        return self._pending is not None or (self._running is not None and not self._running.responded)
+
+    def run(self, invocation: Invocation, *, streaming: bool, init_ms: float | None) -> asyncio.Future[Outcome]:
+        """The future is done when the response has come (or begun, for a stream); it fails with NotDeliveredError
+        where the runtime never took the invocation."""
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        outcome = Outcome(executed_version=self.function.version, log_stream=self.log_stream, init_ms=init_ms)
+        running = _Running(invocation, streaming, future, outcome, init_ms)
+        if self._freezer:
+            self._freezer.cancel()
+            self._freezer = None
+        if self._running is None and self._waiting is not None and self._waiting.open:
+            self._deliver(running)
+        else:
+            self._pending = running
+            running.timer = self._loop.call_later(HANDOVER_S, self._take_back, running)
+        return future
+
+    def _take_back(self, running: _Running) -> None:
+        if self._pending is running:
+            self._pending = None
+            self._lost = True
+            running.future.set_exception(NotDeliveredError())
+
+    def _deliver(self, running: _Running) -> None:
+        assert self._waiting is not None
+        if self._frozen:
+            self._thaw()
+        invocation = running.invocation
+        if running.timer:
+            running.timer.cancel()
+            running.timer = None
+        self._running = running
+        now = time.time()
+        running.began = _clock()
+        deadline_ms = int((now + self.function.timeout_s) * 1000)
+        trace = invocation.trace_id or _trace(self.function)
+        running.trace = trace if "Sampled=1" in trace else ""
+        headers = (
+            f"Lambda-Runtime-Aws-Request-Id: {invocation.request_id}\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {deadline_ms}\r\n"
+            f"Lambda-Runtime-Invoked-Function-Arn: {invocation.invoked_arn}\r\n"
+            f"Lambda-Runtime-Trace-Id: {_header(trace)}\r\n"
+        )
+        # A header that is there but empty crashes some runtime clients.
+        if invocation.client_context:
+            headers += f"Lambda-Runtime-Client-Context: {_header(invocation.client_context)}\r\n"
+        if invocation.cognito_identity_id:
+            identity = {
+                "cognitoIdentityId": invocation.cognito_identity_id,
+                "cognitoIdentityPoolId": invocation.cognito_identity_pool_id,
+            }
+            headers += f"Lambda-Runtime-Cognito-Identity: {msgspec.json.encode(identity).decode()}\r\n"
+        self._log(platform_log.start(self.function, invocation.request_id, now))
+        connection, self._waiting = self._waiting, None
+        connection.deliver(headers, invocation.payload)
+        self._extensions.invoke(invocation.request_id, invocation.invoked_arn, deadline_ms, trace)
+        if not invocation.no_timeout:
+            running.timer = self._loop.call_later(self.function.timeout_s, self._timed_out, running)
+
+    def _respond(
+        self, running: _Running, payload: bytes, *, function_error: str | None = None, status: str = "success",
+        error_type: str = "", message: str = "", lines: list[LogLine] | None = None,
+    ) -> None:  # fmt: skip
+        """The invocation's end for everyone outside: its log, its report, its outcome."""
+        running.responded = True
+        outcome = running.outcome
+        duration = (_clock() - running.began) * 1000
+        if status == "timeout":
+            duration = self.function.timeout_s * 1000
+        self._drain_output()
+        if lines:
+            self._log(lines)
+        outcome.duration_ms = duration
+        # Initialisation is billed since August 2025 (https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/).
+        outcome.billed_ms = max(1, -int(-(duration + (running.init_ms or 0.0)) // 1))
+        outcome.max_memory_mb = self.max_memory_mb()
+        outcome.function_error, outcome.error_type, outcome.error_message = function_error, error_type, message
+        report = platform_log.Report(
+            running.invocation.request_id, duration, outcome.billed_ms, self.function.memory_mb, outcome.max_memory_mb,
+            running.init_ms, status, error_type, running.trace,
+        )  # fmt: skip
+        self._log(platform_log.end(self.function, report, time.time()))
+        self._flush_log()
+        outcome.log_tail = bytes(running.tail)
+        if running.pieces is not None:
+            running.pieces.put_nowait(None)
+        else:
+            outcome.payload = payload
+        if not running.future.done():
+            running.future.set_result(outcome)
+        if self.alive and not self.retired:
+            self._owner.idle(self)
+
+    def _fail(self, running: _Running, error_type: str, message: str, status: str, lines: list[LogLine]) -> None:
+        payload = error_payload(error_type, message)
+        self._respond(
+            running, payload, function_error="Unhandled", status=status, error_type=error_type, message=message,
+            lines=lines,
+        )  # fmt: skip
+
+    def _timed_out(self, running: _Running) -> None:
+        if running is not self._running:
+            return
+        self.alive = False
+        if not running.responded:
+            seconds, request_id = self.function.timeout_s, running.invocation.request_id
+            message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
+            lines = platform_log.timed_out(self.function, request_id, seconds, time.time())
+            self._fail(running, "Sandbox.Timedout", message, "timeout", lines)
+        self.kill()
+
+    # The Runtime API.
+
+    def next_invocation(self, connection: Connection) -> None:
+        running = self._running
+        if running is not None and not running.responded:
+            connection.refuse(403, "InvalidStateTransition", "the invocation has not been answered")
+            return
+        self._waiting = connection
+        self._settle()
+
+    def _settle(self) -> None:
+        """The runtime, an extension, or both have nothing left to do."""
+        if self._waiting is None or not self._extensions.initialised:
+            return
+        running, pending = self._running, self._pending
+        if running is not None:
+            if running.timer:
+                running.timer.cancel()
+            self._running = None
+        if not self._initialised:
+            self._init_done()
+        if pending is not None and self.alive:
+            self._pending = None
+            self._deliver(pending)
+            return
+        self.idle_since = _clock()
+        if self._lost and not self.retired:
+            self._lost = False
+            self._owner.idle(self)
+        if self.retired:
+            self.shut_down()
+        elif self._extensions.idle and self._freezer is None:
+            self._freezer = self._loop.call_later(FREEZE_AFTER_S, self._freeze)
+
+    def _answering(self, connection: Connection, request_id: str) -> _Running | None:
+        running = self._running
+        if running is None or running.responded or running.invocation.request_id != request_id:
+            connection.refuse(400, "InvalidRequestID", "Invalid request ID")
+            return None
+        return running
+
+    def response(self, connection: Connection, request_id: str, body: bytes, content_type: str) -> None:
+        running = self._answering(connection, request_id)
+        if running is not None:
+            connection.accept()
+            self._whole_response(running, body, content_type)
+
+    def _whole_response(self, running: _Running, body: bytes, content_type: str) -> None:
+        running.outcome.content_type = content_type
+        self._respond(running, body)
+
+    def response_too_large(self, connection: Connection, request_id: str) -> None:
+        running = self._answering(connection, request_id)
+        if running is not None:
+            connection.refuse(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
+            self._too_large(running)
+
+    def _too_large(self, running: _Running) -> None:
+        error_type = "Function.ResponseSizeTooLarge"
+        self._fail(running, error_type, _RESPONSE_BODY_TOO_LARGE, "error", [])
+
+    def error(self, connection: Connection, request_id: str, body: bytes, error_type: str) -> None:
+        running = self._answering(connection, request_id)
+        if running is None:
+            return
+        connection.accept()
+        kind, message = error_type, ""
+        with contextlib.suppress(msgspec.MsgspecError):
+            document = msgspec.json.decode(body)
+            if isinstance(document, dict):
+                kind, message = str(document.get("errorType", kind)), str(document.get("errorMessage", ""))
+        # The report of an ordinary exception says nothing of it (recorded): only the platform's own errors do.
+        self._respond(running, body, function_error="Unhandled", error_type=kind, message=message)
+
+    def init_error(self, connection: Connection, body: bytes, error_type: str) -> None:
+        connection.accept()
+        with contextlib.suppress(msgspec.MsgspecError):
+            document = msgspec.json.decode(body)
+            if isinstance(document, dict):
+                error_type = error_type or str(document.get("errorType", ""))
+        self._init_error = body, error_type or "Runtime.Unknown"
+        self._init_failed(*self._init_error, "error")
+
+    # Response streaming.
+
+    def response_begins(self, connection: Connection, request_id: str, content_type: str) -> bool:
+        running = self._running
+        if running is None or running.responded or running.invocation.request_id != request_id or running.source:
+            return False  # what comes is then read as an ordinary response, and refused
+        running.source = connection
+        running.outcome.content_type = content_type
+        if running.streaming:
+            running.pieces = asyncio.Queue()
+            running.outcome.stream = self._pieces(running)
+            running.future.set_result(running.outcome)
+        return True
+
+    async def _pieces(self, running: _Running) -> AsyncIterator[bytes]:
+        assert running.pieces is not None
+        try:
+            while (piece := await running.pieces.get()) is not None:
+                running.queued -= len(piece)
+                if running.queued < _STREAM_BUFFER // 2 and running.source and running.source.open:
+                    running.source.transport.resume_reading()
+                yield piece
+        finally:
+            running.streaming = False  # nobody listens any more: the rest is dropped
+            running.queued = 0
+            if running.source and running.source.open:
+                running.source.transport.resume_reading()
+
+    def response_piece(self, piece: bytes) -> None:
+        running = self._running
+        if running is None or running.responded:
+            return
+        running.size += len(piece)
+        if running.pieces is None:
+            if running.size > _RESPONSE_LIMIT:
+                self._too_large(running)
+            else:
+                running.gathered.append(piece)
+        elif running.size > _STREAMED_LIMIT:
+            self._too_large(running)
+        elif running.streaming:
+            running.pieces.put_nowait(piece)
+            running.queued += len(piece)
+            if running.queued > _STREAM_BUFFER and running.source:
+                running.source.transport.pause_reading()
+
+    def response_ends(self, connection: Connection, trailers: Headers) -> None:
+        if connection.open:
+            connection.accept()
+        running = self._running
+        if running is None or running.responded or running.source is not connection:
+            return
+        error_type = trailers.get(b"lambda-runtime-function-error-type", b"").decode("latin-1")
+        if error_type:
+            message = _decode_error_body(trailers.get(b"lambda-runtime-function-error-body", b""))
+            self._fail(running, error_type, message, "success", [])
+        else:
+            self._respond(running, b"".join(running.gathered))
+
+    # Extensions.
+
+    def register(self, connection: Connection, name: str, body: bytes) -> None:
+        self._extensions.register(connection, name, body)
+
+    def extension_next(self, connection: Connection, identifier: str) -> None:
+        if self._extensions.next(connection, identifier):
+            self._settle()
+
+    def extension_error(self, connection: Connection, identifier: str, error_type: str, phase: str) -> None:
+        connection.accept()
+        error_type = error_type or "Extension.Unknown"
+        if phase == "init":
+            self._init_failed(error_payload(error_type, "an extension failed to initialise"), error_type, "error")
+        else:
+            self.kill()
+
+    # Between invocations.
+
+    def _freeze(self) -> None:
+        self._freezer = None
+        if self.alive and not self.busy and self.sandbox.group and not self._shutting_down:
+            self.sandbox.group.freeze()
+            self._frozen = True
+
+    def _thaw(self) -> None:
+        self._frozen = False
+        if self.sandbox.group:
+            self.sandbox.group.thaw()
+
+    # The end.
+
+    def retire(self) -> None:
+        """No more invocations; it ends when the one that runs is done."""
+        self.retired = True
+        if not self.busy and self._running is None:
+            self.shut_down()
+
+    def shut_down(self, reason: str = "SPINDOWN") -> None:
+        """The shutdown phase: SHUTDOWN to extensions, SIGTERM to the runtime where there are any, then the end."""
+        if not self.alive or self._shutting_down:
+            return
+        self.alive = False
+        self._shutting_down = True
+        if self._freezer:
+            self._freezer.cancel()
+            self._freezer = None
+        grace = self._extensions.grace_s
+        if self._frozen:
+            self._thaw()
+        if not grace:
+            self.sandbox.kill()
+            return
+        self._extensions.shut_down(reason, int((time.time() + grace) * 1000))
+        self.sandbox.terminate()
+        self._loop.call_later(grace, self.sandbox.kill)
+
+    def kill(self) -> None:
+        self.alive = False
+        self.sandbox.kill()
+
+    def _exited(self) -> None:
+        """Called when the last process is gone."""
+        self.alive = False
+        with contextlib.suppress(OSError):
+            self._drain_output()
+        self._loop.remove_reader(self.sandbox.output)
+        for timer in (self._freezer, self._init_timer, self._log_timer):
+            if timer:
+                timer.cancel()
+        reason = _how(self.sandbox.status)
+        running, pending = self._running, self._pending
+        self._pending = None
+        if pending is not None:
+            if pending.timer:
+                pending.timer.cancel()
+            pending.future.set_exception(NotDeliveredError())
+        if not self.ready.done():
+            self._init_failed(error_payload("Runtime.ExitError", f"Error: {reason}"), "Runtime.ExitError", "error")
+        if running is not None:
+            if running.timer:
+                running.timer.cancel()
+            if not running.responded:
+                request_id = running.invocation.request_id
+                lines = platform_log.exited(request_id, reason, "Runtime.ExitError", time.time())
+                message = f"RequestId: {request_id} Error: {reason}"
+                self._fail(running, "Runtime.ExitError", message, "error", lines)
+        self._log(self._splitter.flush())
+        self._flush_log()
+        self._owner.ended(self)
+
+    # The log.
+
+    def _read_output(self) -> None:
+        """Takes what there is, up to a share: a guest that floods its output waits, and Pileus does not."""
+        now = _clock()
+        self._allowance = min(_OUTPUT_A_SECOND, self._allowance + (now - self._allowance_at) * _OUTPUT_A_SECOND)
+        self._allowance_at = now
+        if self._allowance <= 0:
+            self._loop.remove_reader(self.sandbox.output)
+            self._loop.call_later(0.1, self._read_on)
+            return
+        try:
+            data = os.read(self.sandbox.output, _OUTPUT_A_TURN)
+        except BlockingIOError:
+            return
+        if not data:
+            self._loop.remove_reader(self.sandbox.output)
+            return
+        self._allowance -= len(data)
+        self._log(self._splitter.feed(data))
+
+    def _read_on(self) -> None:
+        if self.sandbox.output >= 0:
+            self._loop.add_reader(self.sandbox.output, self._read_output)
+
+    def _drain_output(self) -> None:
+        """What was printed before now belongs before what is logged next."""
+        if self.sandbox.output < 0:
+            return
+        for _ in range(4):  # a pipe holds 64 KB: more than that was not printed before
+            try:
+                data = os.read(self.sandbox.output, _OUTPUT_A_TURN)
+            except BlockingIOError:
+                break
+            if not data:
+                break
+            self._log(self._splitter.feed(data))
+
+    def _log(self, lines: list[LogLine]) -> None:
+        running = self._running
+        if not self._initialised and len(self._init_log) < 100:
+            self._init_log += [text for _, text in lines]
+        for line in lines:
+            self._lines.append(line)
+            self._lines_size += len(line[1])
+            if running is not None and running.invocation.tail:
+                text = line[1] if line[1].endswith("\n") else line[1] + "\n"
+                running.tail += text.encode()
+                if len(running.tail) > _LOG_TAIL:
+                    del running.tail[:-_LOG_TAIL]
+        if self._lines_size > _LOG_BATCH:
+            self._flush_log()
+        elif self._lines and self._log_timer is None:
+            self._log_timer = self._loop.call_later(1.0, self._flush_log)
+
+    def _flush_log(self) -> None:
+        if self._log_timer:
+            self._log_timer.cancel()
+            self._log_timer = None
+        if self._lines:
+            lines, self._lines, self._lines_size = self._lines, [], 0
+            self._owner.logs(self.function, self.log_stream, lines)
+
+    def max_memory_mb(self) -> int:
+        used = self.sandbox.group.peak_bytes() if self.sandbox.group else 0
+        return max(1, min(self.function.memory_mb, -(-used // (1 << 20))))
+
+
+def _header(text: str) -> str:
+    """One line, whatever the caller put into it."""
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+def _trace(function: FunctionVersion) -> str:
+    sampled = 1 if function.tracing == "Active" else 0
+    return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled={sampled}"
+
+
+def _decode_error_body(body: bytes) -> str:
+    try:
+        document = msgspec.json.decode(base64.b64decode(body))
+    except (binascii.Error, msgspec.MsgspecError):
+        return ""
+    return str(document.get("errorMessage", "")) if isinstance(document, dict) else ""
+
+
+_SIGNALS = {
+    signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted",
+    signal.SIGTERM: "terminated", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
+    signal.SIGFPE: "floating point exception", signal.SIGSYS: "bad system call", signal.SIGINT: "interrupt",
+    signal.SIGHUP: "hangup", signal.SIGPIPE: "broken pipe", signal.SIGTRAP: "trace/breakpoint trap",
+}  # fmt: skip
+
+
+def _how(status: int | None) -> str:
+    """As Lambda words it. None where nobody saw the guest end: its process 1 was killed."""
+    if status == 0:
+        return "Runtime exited without providing a reason"
+    if status is None or status < 0:
+        number = signal.Signals(-status) if status else signal.SIGKILL
+        return f"Runtime exited with error: signal: {_SIGNALS.get(number, number.name.lower())}"
+    return f"Runtime exited with error: exit status {status}"

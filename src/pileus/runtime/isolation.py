@@ -1,0 +1,110 @@
+"""What this machine can isolate, found out by trying, and what follows where it cannot. See docs/isolation.md."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pileus.runtime import cgroups
+from pileus.runtime.interface import Directories
+from pileus.runtime.languages.language import TASK, Language
+from pileus.runtime.launchers import Plan
+
+_SOURCE = Path(__file__).resolve().parents[2]
+_PROBE = "import sys; sys.path.insert(0, {!r}); from pileus.runtime.sandbox.probe import main; main()"
+
+_NAMESPACES = {
+    "mount": "functions see this machine's files, the data directory among them",
+    "pid": "functions see other processes",
+    "net": "functions reach every service on this machine, and each other's Runtime API",
+    "ipc": "functions share System V and POSIX IPC with this machine",
+    "uts": "functions see this machine's host name",
+    "files": "functions see this machine's files, the data directory among them",
+}
+_CONTROLLERS = {
+    "memory": "a function's memory is limited by process (RLIMIT_DATA), not as a whole",
+    "pids": "processes are not limited by function",
+    "cpu": "a function's share of the processors does not follow its memory",
+    "freezer": "functions go on running between invocations",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    isolated: bool
+    user_namespace: bool
+    """The launcher makes one, because Pileus is not root."""
+    guest_user_namespace: bool
+    groups: cgroups.Groups | None
+    barriers: dict[str, bool]
+    missing: list[str]
+
+    def plan(self, language: Language, state: Path, ports: list[int]) -> Plan:
+        configuration = {
+            "isolated": self.isolated,
+            "user_namespace": self.user_namespace,
+            "guest_user_namespace": self.guest_user_namespace,
+            "mountpoint": str(state / "root"),
+            "system": language.paths,
+            "runtime": language.provides,
+            "resolver": "",
+            "ports": ports,
+        }
+        return Plan(
+            language.launcher, language.python or _own_python(), language.preload, language.stock, configuration
+        )
+
+    def limits(self, memory_mb: int) -> dict[str, int]:
+        """Resource limits, for what no control group sees to."""
+        limits = {}
+        if not self.barriers["memory"]:
+            limits["DATA"] = memory_mb << 20
+        if not self.barriers["pids"]:
+            limits["NPROC"] = 1024
+        return limits
+
+    def adapt(self, variables: dict[str, str], directories: Directories) -> dict[str, str]:
+        """Without a mount namespace there is no /var/task: the variables then name the directories themselves."""
+        if self.isolated:
+            return variables
+        task = str(directories.task)
+        return {name: task if value == TASK else value for name, value in variables.items()}
+
+    def report(self) -> dict[str, Any]:
+        return {"complete": not self.missing, "barriers": self.barriers, "missing": self.missing}
+
+
+def _own_python() -> str:
+    """Outside of the virtual environment: what it imports is chosen by the launcher alone."""
+    return getattr(sys, "_base_executable", "") or sys.executable
+
+
+def find(name: str, state: Path) -> Machine:
+    """`name` is that of this cloud's control groups. Takes a tenth of a second: call it off the event loop."""
+    found: dict[str, bool] = {}
+    if sys.platform == "linux":
+        command = [_own_python(), "-I", "-c", _PROBE.format(str(_SOURCE)), str(state / "root")]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if answer.returncode == 0:
+            found = json.loads(answer.stdout)
+    groups = cgroups.find(name) if found else None
+    controllers = groups.controllers if groups else frozenset()
+    isolated = all(found.get(barrier) for barrier in _NAMESPACES)
+    barriers = {barrier: bool(found.get(barrier)) and isolated for barrier in _NAMESPACES}
+    barriers |= {controller: controller in controllers for controller in _CONTROLLERS}
+    barriers |= {"user": isolated and bool(found.get("user")), "seccomp": bool(found.get("seccomp"))}
+    missing = []
+    if not isolated:
+        lacking = [barrier for barrier in _NAMESPACES if not found.get(barrier)]
+        missing = [f"No isolation of {barrier}: {_NAMESPACES[barrier]}." for barrier in lacking]
+        missing.append("Functions run as this user, with all that this user may do.")
+    missing += [f"No {name} control group: {what}." for name, what in _CONTROLLERS.items() if name not in controllers]
+    if not barriers["seccomp"]:
+        missing.append("No system call filter: functions reach all of the kernel's surface.")
+    if isolated and not barriers["user"]:
+        missing.append("No user namespaces: a function's user is an ordinary one of this machine, without privileges.")
+    return Machine(isolated, not found.get("root"), bool(found.get("user")), groups, barriers, missing)

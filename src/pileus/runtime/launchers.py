@@ -1,0 +1,300 @@
+"""Sandboxes kept in stock: launchers (one fork server a language) and what they have made ready.
+
+The launcher's own half is `pileus.runtime.sandbox.launcher`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pileus.runtime.api import Handler
+from pileus.runtime.cgroups import Group, Groups
+
+API_PORT = 9001
+_SOURCE = Path(__file__).resolve().parents[2]
+_START = (
+    "import sys; sys.path.insert(0, {!r}); from pileus.runtime.sandbox.launcher import main; sys.path.pop(0); main()"
+)
+_STARTING_LIMIT_S = 60.0
+_REFILL_PAUSE_S = 0.03
+
+
+class LaunchError(Exception):
+    """A launcher or a sandbox could not be started; its standard error says why."""
+
+
+@dataclass(slots=True, eq=False)
+class Sandbox:
+    """One prepared place for a function. `exited` is called once, when its last process is gone."""
+
+    number: int
+    control: socket.socket
+    output: int
+    group: Group | None
+    pidfd: int = -1
+    guest_pidfd: int = -1
+    listeners: list[socket.socket] = field(default_factory=list)
+    exited: Callable[[], None] | None = None
+    status: int | None = None
+    """The guest's exit code, negative for a signal."""
+    servers: list[asyncio.AbstractServer] = field(default_factory=list)
+    handler: Handler | None = None
+    """Who answers on its Runtime API: its environment, once it is one."""
+
+    @property
+    def addresses(self) -> list[str]:
+        """Of the Runtime API and of the cloud, as its own processes reach them."""
+        return ["{}:{}".format(*listener.getsockname()) for listener in self.listeners]
+
+    def assign(self, assignment: dict[str, Any]) -> None:
+        self.control.send(json.dumps(assignment).encode())
+
+    def kill(self) -> None:
+        if self.pidfd >= 0:
+            if self.group:
+                self.group.thaw()  # version 1: a frozen process does not die
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """SIGTERM to the runtime's own process."""
+        if self.guest_pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.guest_pidfd, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a launcher's sandboxes are made; its configuration, in the launcher's own words."""
+
+    name: str
+    python: str
+    preload: bool
+    stock: int
+    configuration: dict[str, Any]
+
+
+class Launcher:
+    """Call `take` for a sandbox; it is ready at once as long as the stock lasts."""
+
+    def __init__(
+        self, plan: Plan, groups: Groups | None, prefix: str, uids: Callable[[], int],
+        attach: Callable[[Sandbox], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        """`attach` serves a new sandbox's sockets."""
+        self._attach = attach
+        self._attaching: set[asyncio.Task[None]] = set()
+        self.plan = plan
+        self._groups = groups
+        self._prefix = prefix
+        self._uids = uids
+        self._ready: collections.deque[Sandbox] = collections.deque()
+        self._waiting: collections.deque[asyncio.Future[Sandbox]] = collections.deque()
+        self._making: dict[int, Sandbox] = {}
+        self._made = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._started: asyncio.Task[None] | None = None
+        self._refill: asyncio.TimerHandle | None = None
+        self.all: set[Sandbox] = set()
+
+    def start(self) -> asyncio.Task[None]:
+        """In the background; the same task at every call while the launcher lives."""
+        if self._started is None or (self._started.done() and self._connection is None):
+            self._started = asyncio.get_running_loop().create_task(self._start())
+            self._started.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._started
+
+    async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [self.plan.python, "-I", "-c", _START.format(str(_SOURCE)), str(theirs.fileno()),
+                 json.dumps(self.plan.configuration | {"preload": self.plan.preload})],
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/",
+                start_new_session=True, env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"},
+            )  # fmt: skip
+        ours.setblocking(False)
+        try:
+            async with asyncio.timeout(_STARTING_LIMIT_S):
+                greeting = await loop.sock_recv(ours, 64)
+        except TimeoutError:
+            greeting = b""
+        if greeting != b"ready":
+            ours.close()
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+            raise LaunchError(f"the launcher for {self.plan.name} did not start")
+        self._connection = ours
+        loop.add_reader(ours.fileno(), self._answered)
+        self._fill()
+
+    async def take(self) -> Sandbox:
+        await self.start()
+        if self._ready:
+            sandbox = self._ready.popleft()
+            self._fill_later()
+            return sandbox
+        future: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._fill()
+        return await future
+
+    def _fill_later(self) -> None:
+        """A refill at once would take the processor from the very start that emptied the place."""
+        if self._refill is None:
+            self._refill = asyncio.get_running_loop().call_later(_REFILL_PAUSE_S, self._fill)
+
+    def _fill(self) -> None:
+        if self._refill is not None:
+            self._refill.cancel()
+            self._refill = None
+        if self._connection is None:
+            return
+        # At most two at a time: more would only take the processors from each other.
+        want = min(self.plan.stock + len(self._waiting) - len(self._ready), 2)
+        while len(self._making) < want:
+            self._make()
+
+    def _make(self) -> None:
+        assert self._connection is not None
+        self._made += 1
+        number = self._made
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(reading, False)
+        ours.setblocking(False)
+        group = self._groups.make(f"{self._prefix}-{self.plan.name}-{number}") if self._groups else None
+        sandbox = Sandbox(number, ours, reading, group)
+        self._making[number] = sandbox
+        self.all.add(sandbox)
+        entrances = group.entrances if group else []
+        message = json.dumps({"id": number, "uid": self._uids()}).encode()
+        socket.send_fds(self._connection, [message], [theirs.fileno(), writing, *entrances])
+        theirs.close()
+        os.close(writing)
+        if group:
+            group.enter()
+
+    def _answered(self) -> None:
+        """The launcher has forked a sandbox, or is gone."""
+        assert self._connection is not None
+        loop = asyncio.get_running_loop()
+        message, descriptors, _, _ = socket.recv_fds(self._connection, 64, 1)
+        if not message:
+            self._gone()
+            return
+        sandbox = self._making[int(message)]
+        sandbox.pidfd = descriptors[0]
+        loop.add_reader(sandbox.pidfd, self._exited, sandbox)
+        loop.add_reader(sandbox.control.fileno(), self._told, sandbox)
+
+    def _told(self, sandbox: Sandbox) -> None:
+        """Process 1 says that it is ready, or how the guest ended."""
+        try:
+            message, descriptors, _, _ = socket.recv_fds(sandbox.control, 64, 8)
+        except OSError:
+            message, descriptors = b"", []
+        if message == b"ready":
+            sandbox.guest_pidfd, *listeners = descriptors
+            sandbox.listeners = [socket.socket(fileno=descriptor) for descriptor in listeners]
+            for listener in sandbox.listeners:
+                listener.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._finish(sandbox))
+            self._attaching.add(task)
+            task.add_done_callback(self._attaching.discard)
+        else:
+            if message:
+                sandbox.status = int(message)
+            asyncio.get_running_loop().remove_reader(sandbox.control.fileno())
+
+    async def _finish(self, sandbox: Sandbox) -> None:
+        await self._attach(sandbox)
+        if self._making.pop(sandbox.number, None):
+            self._hand_out(sandbox)
+        self._fill()
+
+    def _hand_out(self, sandbox: Sandbox) -> None:
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(sandbox)
+                return
+        self._ready.append(sandbox)
+
+    def _exited(self, sandbox: Sandbox) -> None:
+        """Its process 1, and so every process in it, is gone."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sandbox.pidfd)
+        if sandbox.status is None:
+            self._told(sandbox)
+        loop.remove_reader(sandbox.control.fileno())
+        sandbox.control.close()
+        if sandbox in self._ready:
+            self._ready.remove(sandbox)
+        if sandbox.exited:
+            sandbox.exited()
+        if self._making.pop(sandbox.number, None) and self._waiting:
+            # It died before it was ready: tell one caller, rather than try for ever.
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(LaunchError("an execution environment could not be prepared"))
+        for server in sandbox.servers:
+            server.close()
+        for listener in sandbox.listeners:
+            listener.close()
+        for descriptor in (sandbox.pidfd, sandbox.guest_pidfd, sandbox.output):
+            if descriptor >= 0:
+                os.close(descriptor)
+        sandbox.pidfd = sandbox.guest_pidfd = sandbox.output = -1
+        self.all.discard(sandbox)
+        if sandbox.group:
+            self._remove(sandbox.group, 50)
+
+    def _remove(self, group: Group, tries: int) -> None:
+        if not group.remove() and tries:
+            asyncio.get_running_loop().call_later(0.02, self._remove, group, tries - 1)
+
+    def _gone(self) -> None:
+        assert self._connection is not None and self._process is not None
+        asyncio.get_running_loop().remove_reader(self._connection.fileno())
+        self._connection.close()
+        self._connection = None
+        self._process.poll()
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(LaunchError(f"the launcher for {self.plan.name} ended"))
+        self._waiting.clear()
+
+    async def close(self) -> None:
+        """Ends all sandboxes, handed out ones too, and waits until their last process is gone."""
+        if self._refill is not None:
+            self._refill.cancel()
+        if self._started is not None and not self._started.done():
+            self._started.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._started
+        if self._connection is not None:
+            self._gone()
+        for sandbox in list(self.all):
+            sandbox.kill()
+        for _ in range(500):
+            if not self.all:
+                break
+            await asyncio.sleep(0.01)
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await asyncio.to_thread(self._process.wait)

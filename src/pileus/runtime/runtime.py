@@ -1,0 +1,422 @@
+"""The runtime of one worker process: launchers, environments, and who gets which."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import os
+import resource
+import time
+from collections import defaultdict
+from typing import Any
+
+from pileus.aws.errors import AWSError
+from pileus.runtime import endpoint, isolation, languages, platform_log
+from pileus.runtime.api import Connection
+from pileus.runtime.concurrency import Concurrency
+from pileus.runtime.environment import Environment, InitFailedError, NotDeliveredError, error_payload
+from pileus.runtime.interface import (
+    ENVIRONMENT_LIFETIME,
+    Dependencies,
+    Directories,
+    FunctionVersion,
+    Invocation,
+    IsolationUnavailableError,
+    Limits,
+    Outcome,
+)
+from pileus.runtime.languages.language import TASK, Language
+from pileus.runtime.launchers import API_PORT, Launcher, LaunchError, Sandbox
+from pileus.runtime.variables import variables
+
+IDLE_S = 600.0
+"""Seconds without an invocation after which an environment ends."""
+REQUEST_LIMIT = 6_291_456
+_INIT_S = 10.0
+_PROCESSES = 1024
+_NO_LIMITS = Limits()
+_FIRST_UID = 2_000_000_000
+
+
+def open_runtime(dependencies: Dependencies) -> FunctionRuntime:
+    return FunctionRuntime(dependencies)
+
+
+class FunctionRuntime:
+    """See `interface.Runtime`."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+        self._launchers: dict[str, Launcher] = {}
+        self._prepared: dict[str, asyncio.Task[None]] = {}
+        self._idle: dict[FunctionVersion, list[Environment]] = defaultdict(list)
+        self._environments: set[Environment] = set()
+        self._provisioned: dict[FunctionVersion, int] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._uids = itertools.cycle(range(_FIRST_UID + 1, _FIRST_UID + 100_000, 2))
+        self._machine: isolation.Machine | None = None
+        self._concurrency: Concurrency | None = None
+        self._recycler: asyncio.TimerHandle | None = None
+        self._servers: set[asyncio.AbstractServer] = set()
+        self._closing = False
+        self.logs = dependencies.logs
+
+    # Life.
+
+    async def start(self) -> None:
+        state = self._dependencies.state
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (state / "root").mkdir(exist_ok=True)
+        name = hashlib.blake2b(str(state.resolve()).encode(), digest_size=6).hexdigest()
+        self._machine = await asyncio.to_thread(isolation.find, f"pileus-{name}-{self._dependencies.worker}", state)
+        if self._dependencies.require_isolation and self._machine.missing:
+            raise IsolationUnavailableError(" ".join(self._machine.missing))
+        if self._machine.groups:
+            self._machine.groups.sweep()
+        self._concurrency = Concurrency(state / "concurrency", self._dependencies.workers, self._dependencies.worker)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._recycler = asyncio.get_running_loop().call_later(5.0, self._recycle)
+
+    async def close(self) -> None:
+        self._closing = True
+        if self._recycler:
+            self._recycler.cancel()
+        for task in [*self._tasks, *self._prepared.values()]:
+            task.cancel()
+        for environment in list(self._environments):
+            environment.retire()
+        for _ in range(300):
+            if not self._environments:
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*(launcher.close() for launcher in self._launchers.values()))
+        if self._machine and self._machine.groups:
+            await asyncio.to_thread(self._machine.groups.sweep)
+        if self._concurrency:
+            self._concurrency.close()
+
+    def _recycle(self) -> None:
+        """Ends environments that nobody has called for long, or that are too old."""
+        loop = asyncio.get_running_loop()
+        self._recycler = loop.call_later(5.0, self._recycle)
+        now = time.perf_counter()
+        for environment in list(self._environments):
+            old = now - environment.created > ENVIRONMENT_LIFETIME
+            unused = now - environment.idle_since > IDLE_S and not environment.provisioned
+            if (old or unused) and environment.ready.done() and environment.available:
+                self._forget(environment)
+                environment.retire()
+        for function, count in list(self._provisioned.items()):
+            if len(self._of(function, provisioned=True)) < count:
+                self._background(self.provision(function, count))
+
+    def _background(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # What can run here.
+
+    def missing(self, runtime: str) -> str | None:
+        language = languages.find(runtime)
+        if language is None:
+            return f"{runtime} is not a runtime that Pileus knows; it knows {', '.join(languages.identifiers())}"
+        return language.missing
+
+    def _language(self, runtime: str) -> Language:
+        language = languages.find(runtime)
+        reason = self.missing(runtime)
+        if language is None or reason:
+            raise AWSError(
+                "InvalidRuntimeException", f"The runtime {runtime} cannot run: {reason}.", status=502, Type="User"
+            )
+        return language
+
+    def prepare(self, runtime: str) -> None:
+        if self.missing(runtime) is None and not self._closing:
+            self._ready(self._language(runtime))
+
+    def _ready(self, language: Language) -> asyncio.Task[None]:
+        """One task a language; a failed one is tried again."""
+        task = self._prepared.get(language.runtime)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._prepared[language.runtime] = asyncio.get_running_loop().create_task(self._prepare(language))
+        return task
+
+    async def _prepare(self, language: Language) -> None:
+        if language.prepare:
+            await asyncio.to_thread(language.prepare, self._dependencies.state)
+        await self._launcher(language).start()
+
+    def _launcher(self, language: Language) -> Launcher:
+        launcher = self._launchers.get(language.launcher)
+        if launcher is None:
+            assert self._machine is not None
+            plan = self._machine.plan(language, self._dependencies.state, self._ports())
+            groups = self._machine.groups
+            launcher = Launcher(plan, groups, f"{os.getpid()}", lambda: next(self._uids), self._attach)
+            self._launchers[language.launcher] = launcher
+        return launcher
+
+    def _ports(self) -> list[int]:
+        address = self._dependencies.endpoint
+        return [API_PORT, address[1] if isinstance(address, tuple) else endpoint.PORT]
+
+    async def _attach(self, sandbox: Sandbox) -> None:
+        """Serves a new sandbox's two sockets."""
+        loop = asyncio.get_running_loop()
+        api, cloud = sandbox.listeners
+        sandbox.servers = [
+            await loop.create_server(lambda: Connection(lambda: sandbox.handler), sock=api),
+            await loop.create_server(endpoint.factory(self._dependencies.endpoint), sock=cloud),
+        ]
+
+    # Invoking.
+
+    async def invoke(self, function: FunctionVersion, invocation: Invocation, limits: Limits = _NO_LIMITS) -> Outcome:
+        return await self._invoke(function, invocation, limits, streaming=False)
+
+    async def invoke_streaming(
+        self, function: FunctionVersion, invocation: Invocation, limits: Limits = _NO_LIMITS
+    ) -> Outcome:
+        outcome = await self._invoke(function, invocation, limits, streaming=True)
+        if outcome.stream is None:
+            outcome.stream, outcome.payload = _one_piece(outcome.payload), b""
+        return outcome
+
+    async def _invoke(
+        self, function: FunctionVersion, invocation: Invocation, limits: Limits, *, streaming: bool
+    ) -> Outcome:
+        if len(invocation.payload) > REQUEST_LIMIT:
+            message = f"Request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction operation"
+            raise AWSError("RequestTooLargeException", message, status=413, Type="User")
+        assert self._concurrency is not None
+        counted = self._concurrency.enter(function, limits)
+        try:
+            for _ in range(10):
+                environment = self._take(function)
+                init_ms = None
+                if environment is None:
+                    starting = asyncio.get_running_loop().create_task(self._start(function))
+                    try:
+                        environment = await asyncio.shield(starting)
+                    except asyncio.CancelledError:
+                        starting.add_done_callback(self._keep)  # the caller is gone; the next one finds it warm
+                        raise
+                    except InitFailedError as error:
+                        return self._init_outcome(function, invocation, error)
+                    init_ms = environment.init_ms
+                try:
+                    # Shielded: a caller that goes away does not stop the function.
+                    return await asyncio.shield(environment.run(invocation, streaming=streaming, init_ms=init_ms))
+                except NotDeliveredError:
+                    continue
+            raise AWSError("ServiceException", "Execution environments keep ending.", status=500)
+        finally:
+            self._concurrency.leave(counted)
+
+    def _keep(self, starting: asyncio.Task[Environment]) -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self.idle(starting.result())
+
+    def _take(self, function: FunctionVersion) -> Environment | None:
+        """The one used last, so that the others may grow old."""
+        idle = self._idle.get(function)
+        while idle:
+            environment = idle.pop()
+            if environment.available:
+                return environment
+        return None
+
+    async def _start(self, function: FunctionVersion, *, provisioned: bool = False) -> Environment:
+        """A new environment, initialised. An init phase that takes too long is done once more, under the function's own
+        timeout (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)."""
+        try:
+            return await self._initialise(function, _INIT_S, provisioned)
+        except InitFailedError as error:
+            if not error.timed_out:
+                raise
+        return await self._initialise(function, function.timeout_s, provisioned)
+
+    async def _initialise(self, function: FunctionVersion, limit_s: float, provisioned: bool) -> Environment:
+        language = self._language(function.runtime)
+        ready = self._ready(language)
+        if not ready.done() or ready.exception():
+            try:
+                await asyncio.shield(ready)
+            except LaunchError as error:
+                raise AWSError("ServiceException", f"The runtime could not start: {error}.", status=500) from error
+        directories = await self._dependencies.code(function)
+        credentials = await self._dependencies.credentials(function)
+        try:
+            sandbox = await self._launcher(language).take()
+        except LaunchError as error:
+            raise AWSError("ServiceException", f"The runtime could not start: {error}.", status=500) from error
+        environment = Environment(function, sandbox, self, provisioned=provisioned)
+        self._environments.add(environment)
+        if sandbox.group:
+            sandbox.group.limit(function.memory_mb, function.ephemeral_storage_mb, _PROCESSES)
+        sandbox.handler = environment
+        environment.begin(self._assignment(function, language, directories, credentials, environment), limit_s)
+        await asyncio.shield(environment.ready)
+        return environment
+
+    def _assignment(
+        self, function: FunctionVersion, language: Language, directories: Directories, credentials: Any,
+        environment: Environment,
+    ) -> dict[str, Any]:  # fmt: skip
+        assert self._machine is not None
+        api, cloud = environment.sandbox.addresses
+        values = variables(
+            function, language, credentials, api=api, endpoint=f"http://{cloud}", log_stream=environment.log_stream,
+            provisioned=environment.provisioned,
+        )  # fmt: skip
+        return {
+            "task": str(directories.task),
+            "layers": [str(layer) for layer in directories.layers],
+            "tmp_mb": function.ephemeral_storage_mb,
+            "environment": self._machine.adapt(values, directories),
+            "program": language.program(function, directories),
+            "extensions": _extensions(directories),
+            "modules": _modules(directories) if language.preload else [],
+            "limits": self._machine.limits(function.memory_mb),
+        }
+
+    def _init_outcome(self, function: FunctionVersion, invocation: Invocation, error: InitFailedError) -> Outcome:
+        """An invocation whose environment never came up. Its log has a stream of its own."""
+        payload, status = error.payload, "error"
+        request_id = invocation.request_id
+        duration = error.milliseconds
+        if error.timed_out:
+            seconds, status = function.timeout_s, "timeout"
+            message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
+            payload = error_payload(error.error_type, message)
+            duration = seconds * 1000
+        elif error.error_type == "Runtime.ExitError":
+            payload = payload.replace(b'"Error: ', f'"RequestId: {request_id} Error: '.encode(), 1)
+        now = time.time()
+        billed = max(1, -int(-duration // 1))
+        report = platform_log.Report(
+            request_id, duration, billed, function.memory_mb, 1, None, status, error.error_type
+        )
+        lines = platform_log.start(function, request_id, now) + platform_log.end(function, report, now)
+        stream = error.log_stream
+        self.logs(function, stream, lines)
+        tail = "".join(error.log + [text for _, text in lines]).encode()[-4096:] if invocation.tail else b""
+        return Outcome(
+            payload=payload, function_error="Unhandled", error_type=error.error_type, log_tail=tail,
+            executed_version=function.version, log_stream=stream, duration_ms=duration, billed_ms=billed,
+            max_memory_mb=1,
+        )  # fmt: skip
+
+    # The environments' own calls.
+
+    def idle(self, environment: Environment) -> None:
+        if not self._closing:
+            self._idle[environment.function].append(environment)
+
+    def ended(self, environment: Environment) -> None:
+        self._environments.discard(environment)
+        self._forget(environment)
+
+    def _forget(self, environment: Environment) -> None:
+        idle = self._idle.get(environment.function)
+        if idle is not None:
+            with contextlib.suppress(ValueError):
+                idle.remove(environment)
+            if not idle:
+                del self._idle[environment.function]
+
+    # Provisioned concurrency, retirement, and what the service asks.
+
+    def _of(self, function: FunctionVersion, *, provisioned: bool) -> list[Environment]:
+        return [
+            environment
+            for environment in self._environments
+            if environment.function == function and environment.provisioned == provisioned and environment.alive
+        ]
+
+    async def provision(self, function: FunctionVersion, count: int) -> int:
+        if count:
+            self._provisioned[function] = count
+        else:
+            self._provisioned.pop(function, None)
+        there = self._of(function, provisioned=True)
+        for environment in there[count:]:
+            self._forget(environment)
+            environment.retire()
+        try:
+            for made in await asyncio.gather(
+                *(self._start(function, provisioned=True) for _ in range(count - len(there)))
+            ):
+                self.idle(made)
+        except InitFailedError as error:
+            raise AWSError(
+                "InvalidParameterValueException", error.payload.decode("utf-8", "replace"), Type="User"
+            ) from error
+        return len(self._of(function, provisioned=True))
+
+    def provisioned(self, function: FunctionVersion) -> tuple[int, int]:
+        there = [environment for environment in self._of(function, provisioned=True) if environment.ready.done()]
+        return len(there), sum(not environment.busy for environment in there)
+
+    def retire(self, account: str, region: str, name: str, *, keep: FunctionVersion | None = None) -> None:
+        for environment in list(self._environments):
+            function = environment.function
+            if (function.account, function.region, function.name) != (account, region, name):
+                continue
+            published = function.version != "$LATEST" and keep is not None and keep.version == "$LATEST"
+            if function == keep or published:
+                continue
+            self._forget(environment)
+            environment.retire()
+        for function in list(self._provisioned):
+            if (function.account, function.region, function.name) == (account, region, name) and keep is None:
+                del self._provisioned[function]
+
+    def concurrency_in_use(self, account: str, region: str, name: str | None = None) -> int:
+        assert self._concurrency is not None
+        return self._concurrency.in_use(account, region, name)
+
+    def isolation(self) -> dict[str, Any]:
+        assert self._machine is not None
+        return {
+            **self._machine.report(),
+            "runtimes": {identifier: self.missing(identifier) or "ready" for identifier in languages.identifiers()},
+            "environments": len(self._environments),
+        }
+
+
+async def _one_piece(payload: bytes) -> Any:
+    if payload:
+        yield payload
+
+
+async def _quietly(work: Any) -> None:
+    with contextlib.suppress(AWSError):
+        await work
+
+
+def _extensions(directories: Directories) -> list[str]:
+    """Executables in the layers' `extensions` folders."""
+    names: set[str] = set()
+    for layer in directories.layers:
+        folder = layer / "extensions"
+        if folder.is_dir():
+            names.update(entry.name for entry in folder.iterdir() if entry.is_file() and os.access(entry, os.X_OK))
+    return sorted(names)
+
+
+def _modules(directories: Directories) -> list[str]:
+    """Top-level names that the function's code and layers have of their own."""
+    names: set[str] = set()
+    for folder in (directories.task, *(layer / "python" for layer in directories.layers)):
+        if folder.is_dir():
+            names.update(entry.partition(".")[0] for entry in os.listdir(folder))
+    return sorted(names)
+
+
+__all__ = ["TASK", "FunctionRuntime", "open_runtime"]

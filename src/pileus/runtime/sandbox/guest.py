@@ -1,0 +1,40 @@
+"""The guest's first steps, still ours: limits, extensions, environment; then the language's runtime takes over."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+from pileus.runtime.sandbox import python_runtime
+
+EXTENSIONS = "/opt/extensions"
+
+
+def run(assignment: dict[str, Any]) -> None:
+    environment: dict[str, str] = assignment["environment"]
+    for name, limit in assignment["limits"].items():
+        number = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(number)
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(number, (limit, limit))
+    os.chdir(environment["LAMBDA_TASK_ROOT"])
+    for extension in assignment["extensions"]:
+        _start(extension, environment)
+    if assignment["program"]:
+        os.set_inheritable(1, True)
+        os.execve(assignment["program"][0], assignment["program"], environment)  # noqa: S606
+    python_runtime.run(environment, assignment["modules"])
+
+
+def _start(extension: str, environment: dict[str, str]) -> None:
+    """As a child of process 1, so that a runtime does not meet children which it never had."""
+    middle = os.fork()
+    if middle:
+        os.waitpid(middle, 0)
+        return
+    if os.fork() == 0:
+        path = Path(EXTENSIONS, extension)
+        os.execve(path, [str(path)], environment)  # noqa: S606
+    os._exit(0)

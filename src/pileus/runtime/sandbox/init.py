@@ -1,0 +1,161 @@
+"""Process 1 of a sandbox: builds it, starts the guest inside, gives it its function, and tells how it ended.
+
+The guest is forked and stripped of every right while the sandbox waits in stock, so that nothing of this is on the
+path of a cold start. Process 1 keeps its rights until it has mounted the function's code, then gives them up too: it
+never runs a guest's code, and a guest can neither signal nor trace it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from pileus.runtime.sandbox import filter, guest, linux, root
+
+DESCRIPTORS = 1024
+_NAMESPACES = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+
+
+def run(sandbox: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """`descriptors`: a socket to Pileus, a pipe for the guest's output, then the control groups' `cgroup.procs`.
+    Does not return."""
+    try:
+        _run(sandbox, descriptors)
+    except BaseException:
+        # To Pileus's own log: nothing of the guest's can be in it.
+        traceback.print_exc()
+    finally:
+        os._exit(70)
+
+
+def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
+    control, output, *groups = descriptors
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    for group in groups:
+        os.write(group, b"0")
+        os.close(group)
+    isolated: bool = sandbox["isolated"]
+    if isolated:
+        linux.unshare(_NAMESPACES)
+        linux.unshare(linux.CLONE_NEWCGROUP)
+        socket.sethostname("pileus")
+        root.add_proc()
+        root.add_tmp(sandbox["uid"], 512)
+        linux.loopback_up()
+    listeners = [_listen(port if isolated else 0) for port in sandbox["ports"]]
+    mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    child = os.fork()
+    if child == 0:
+        for listener in listeners:
+            listener.close()
+        os.close(control)
+        mine.close()
+        _become_guest(sandbox, its, output)
+    its.close()
+    os.close(output)
+    pidfd = os.pidfd_open(child)
+    connection = socket.socket(fileno=control)
+    socket.send_fds(connection, [b"ready"], [pidfd, *(listener.fileno() for listener in listeners)])
+    for listener in listeners:
+        listener.close()
+    os.close(pidfd)
+    message = connection.recv(1 << 18)
+    if not message:
+        os._exit(0)
+    assignment = json.loads(message)
+    if isolated:
+        if assignment["tmp_mb"] != 512:
+            root.resize_tmp(assignment["tmp_mb"])
+        root.add_function(assignment["task"], assignment["layers"])
+        if not sandbox["user_namespace"]:
+            linux.drop_bounding_set()
+            _become(sandbox["uid"] - 1)
+        linux.clear_capabilities()
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    mine.send(message)
+    mine.close()
+    while True:
+        pid, wait_status = os.waitpid(-1, 0)
+        if pid == child:
+            connection.send(b"%d" % os.waitstatus_to_exitcode(wait_status))
+            os._exit(0)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(128)
+    return listener
+
+
+def _become(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def _become_guest(sandbox: dict[str, Any], its: socket.socket, output: int) -> NoReturn:
+    """The order matters: user, then a user namespace of its own, then no capability, then the filter."""
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    keep = its.fileno()
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 4096)
+    if sandbox["isolated"]:
+        uid = sandbox["uid"]
+        if not sandbox["user_namespace"]:
+            _become(uid)
+        linux.prctl(linux.PR_SET_DUMPABLE, 1)
+        if sandbox["guest_user_namespace"]:
+            linux.unshare(linux.CLONE_NEWUSER)
+            linux.write_maps(root.GUEST_UID, uid, root.GUEST_GID, uid)
+            linux.drop_bounding_set()
+        linux.clear_capabilities()
+    else:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_DUMPABLE, 1)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    program = filter.program()
+    if program is not None:
+        linux.install_filter(program)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    message = its.recv(1 << 18)
+    its.close()
+    if not message:
+        os._exit(0)
+    try:
+        guest.run(json.loads(message))
+    except SystemExit as error:
+        code = error.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+        _end(code if isinstance(code, int) else 0 if code is None else 1)
+    except BaseException:
+        traceback.print_exc()
+        _end(1)
+    _end(0)
+
+
+def _end(status: int) -> NoReturn:
+    """As the interpreter ends, without the launcher's frames below."""
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status & 0xFF)

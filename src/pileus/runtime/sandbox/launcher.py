@@ -1,0 +1,75 @@
+"""The launcher: a single-threaded fork server that holds a language's interpreter and libraries ready.
+
+    python -I -c '…' DESCRIPTOR CONFIGURATION      (see pileus.runtime.launchers)
+
+It reads one datagram a sandbox from the socket, with the descriptors that the sandbox gets, and answers with a pidfd
+of its process 1. It ends when the socket closes, however Pileus ended; being process 1 of its own namespace, it takes
+every sandbox with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from pileus.runtime.sandbox import init, linux, python_runtime, root
+
+
+def main() -> None:
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    configuration: dict[str, Any] = json.loads(sys.argv[2])
+    if configuration["isolated"]:
+        _enter_namespaces(configuration)
+    if configuration["preload"]:
+        python_runtime.preload()
+    gc.collect()
+    gc.freeze()  # what is shared with the children stays shared: the collector does not touch it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children reap themselves; pidfds tell of their end
+    connection.send(b"ready")
+    serve(connection, configuration)
+
+
+def _enter_namespaces(configuration: dict[str, Any]) -> None:
+    """Own process and mount namespaces; where Pileus is not root, own user namespace first, in which it is."""
+    flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS
+    if configuration["user_namespace"]:
+        uid, gid = os.getuid(), os.getgid()
+        linux.unshare(linux.CLONE_NEWUSER)
+        linux.write_maps(0, uid, 0, gid)
+    linux.unshare(flags)
+    if os.fork():
+        os._exit(0)  # the child, process 1 of the namespace, lives as long as the socket
+    root.build(
+        configuration["mountpoint"], configuration["system"], configuration["runtime"], configuration["resolver"]
+    )
+
+
+def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
+    isolated: bool = configuration["isolated"]
+    own = os.open(f"{root.HOST}/proc/self/ns/pid", os.O_RDONLY) if isolated else -1
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(connection, 65536, 16)
+        if not message:
+            return
+        sandbox: dict[str, Any] = json.loads(message) | configuration
+        if isolated:
+            linux.unshare(linux.CLONE_NEWPID)  # of the next child
+        child = os.fork()
+        if child == 0:
+            connection.close()
+            init.run(sandbox, descriptors)
+        if isolated:
+            linux.setns(own, linux.CLONE_NEWPID)
+        pidfd = os.pidfd_open(child)
+        socket.send_fds(connection, [b"%d" % sandbox["id"]], [pidfd])
+        for descriptor in (*descriptors, pidfd):
+            os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()
