@@ -1,0 +1,110 @@
+"""What each operation must be allowed to do, with DynamoDB's condition keys for fine-grained access.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from pileus.aws.errors import AWSError
+from pileus.security.policy.document import parse
+from pileus.services.context import Context
+from pileus.services.dynamodb.catalog import find_table, locate
+from pileus.services.dynamodb.schema import Table, table_arn
+from pileus.services.operation import Access, AccessRule, Shape
+
+Value = str | tuple[str, ...]
+Describe = Callable[[Table | None, Shape], dict[str, Value]]
+
+
+class LazyKeys(Mapping[str, Value]):
+    """Condition keys that are worked out when a policy asks for one, which few do."""
+
+    __slots__ = ("_describe", "_found", "_request", "_table")
+
+    def __init__(self, describe: Describe, table: Table | None, request: Shape) -> None:
+        self._describe = describe
+        self._table = table
+        self._request = request
+        self._found: dict[str, Value] | None = None
+
+    def _all(self) -> dict[str, Value]:
+        if self._found is None:
+            try:
+                self._found = self._describe(self._table, self._request)
+            except (AWSError, KeyError, TypeError, AttributeError, ValueError):
+                # The request is malformed and will be refused; until then nothing may be allowed by what it claims.
+                self._found = {}
+        return self._found
+
+    def __getitem__(self, key: str) -> Value:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def table_access(
+    context: Context, action: str, name: str, *, index: str = "", describe: Describe | None = None, request: Shape
+) -> Access:
+    """Access to one table, or to one of its indexes."""
+    account, region, short = locate(context, name)
+    resource = table_arn(region, account, short)
+    table = find_table(context, name)
+    policies = (parse(table.record.policy),) if table is not None and table.record.policy else ()
+    keys: Mapping[str, Value] = LazyKeys(describe, table, request) if describe is not None else {}
+    if index:
+        resource = f"{resource}/index/{index}"
+    return Access(f"dynamodb:{action}", resource, keys, policies, "" if account == context.account else account)
+
+
+def on_table(action: str, parameter: str = "TableName", describe: Describe | None = None) -> AccessRule:
+    def access(context: Context, request: Shape) -> Access:
+        index = request.get("IndexName") or ""
+        return table_access(context, action, request[parameter], index=index, describe=describe, request=request)
+
+    return access
+
+
+def everything(action: str) -> AccessRule:
+    """For operations that act on no particular resource."""
+
+    def access(context: Context, request: Shape) -> Iterable[Access]:
+        return (Access(f"dynamodb:{action}", "*"),)
+
+    return access
+
+
+# What requests touch, for the condition keys
+
+
+def key_text(value: dict[str, Any]) -> str:
+    """A key attribute as dynamodb:LeadingKeys shows it."""
+    for content in value.values():
+        return str(content)
+    return ""
+
+
+def common_keys(request: Shape) -> dict[str, Value]:
+    keys: dict[str, Value] = {}
+    for parameter, key in (
+        ("ReturnValues", "dynamodb:returnvalues"),
+        ("ReturnConsumedCapacity", "dynamodb:returnconsumedcapacity"),
+        ("Select", "dynamodb:select"),
+    ):
+        if request.get(parameter):
+            keys[key] = request[parameter]
+    return keys
+
+
+def leading_keys(table: Table | None, items: Iterable[dict[str, Any]]) -> dict[str, Value]:
+    if table is None:
+        return {}
+    name = table.record.partition
+    found = tuple(dict.fromkeys(key_text(item[name]) for item in items if name in item))
+    return {"dynamodb:leadingkeys": found} if found else {}
