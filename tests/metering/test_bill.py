@@ -65,7 +65,7 @@ def test_levels_count_for_the_time_they_were_held(store: SQLiteStore) -> None:
         time = FIRST.replace(hour=quarter // 4, minute=quarter % 4 * 15)
         hold(store, time, DYNAMODB_WRITE_CAPACITY_UNIT_HOURS=10 if quarter < 4 else 0)
     made = bill(store, ACCOUNT, FIRST.replace(hour=5), price_list.load("current"), free_tier=False)
-    write = line(made, "dynamodb", "Provisioned write")
+    write = line(made, "dynamodb", "Write capacity")
     assert write.quantity == pytest.approx(10)
     assert write.cost == pytest.approx(10 * 0.00065)
     assert write.month_cost == 0, "nothing is held now"
@@ -102,7 +102,7 @@ def test_both_architectures_share_one_free_amount(store: SQLiteStore) -> None:
 def test_free_capacity_is_a_level_held_all_month(store: SQLiteStore) -> None:
     use(store, FIRST.date(), DYNAMODB_WRITE_CAPACITY_UNIT_HOURS=26 * 720)
     made = bill(store, ACCOUNT, END, price_list.load("current"))
-    assert line(made, "dynamodb", "Provisioned write").cost == pytest.approx(720 * 0.00065)
+    assert line(made, "dynamodb", "Write capacity").cost == pytest.approx(720 * 0.00065)
 
 
 def test_forecast_goes_by_the_days_since_the_first_use(store: SQLiteStore) -> None:

@@ -42,7 +42,9 @@ async def _tables(client: Client) -> AsyncIterator[tuple[str, float]]:
         for name in page["TableNames"]:
             try:
                 table = (await client.call("dynamodb", "DescribeTable", {"TableName": name}))["Table"]
-            except AWSError:
+            except AWSError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
                 continue  # deleted since it was listed
             indexes = [*table.get("GlobalSecondaryIndexes", ()), *table.get("LocalSecondaryIndexes", ())]
             yield units.DYNAMODB_STORAGE_BYTE_HOURS, table.get("TableSizeBytes", 0)
@@ -60,8 +62,9 @@ async def _buckets(client: Client) -> AsyncIterator[tuple[str, float]]:
         try:
             async for page in _pages(client, "s3", "ListObjectVersions", {"Bucket": bucket["Name"]}, going_on):
                 yield units.S3_STORAGE_BYTE_HOURS, sum(version["Size"] for version in page.get("Versions", ()))
-        except AWSError:
-            continue  # deleted since it was listed
+        except AWSError as error:
+            if error.code != "NoSuchBucket":
+                raise
 
 
 async def _log_groups(client: Client) -> AsyncIterator[tuple[str, float]]:
