@@ -2,4 +2,4 @@
 
 from pileus.services.operation import Service
 
-service = Service("lambda", __name__)
+service = Service("lambda", __name__, largest_body=70_167_211)

@@ -45,7 +45,7 @@ class Roles:
         lambda_service = service("lambda.amazonaws.com", account)
         try:
             answer = await self._cloud.client(lambda_service, region=region).call(
-                "sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": function}
+                "sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": function.ljust(2, "-")}
             )
         except AWSError as error:
             raise AWSError(

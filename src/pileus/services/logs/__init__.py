@@ -2,4 +2,4 @@
 
 from pileus.services.operation import Service
 
-service = Service("logs", __name__)
+service = Service("logs", __name__, largest_body=8 << 20)
