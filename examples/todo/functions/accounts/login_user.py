@@ -24,7 +24,8 @@ def handler(event, context):
         username = authenticate(event)
     except RefusedError as refused:
         return refused.answer()
-    return {"username": username, "credentials": temporary_credentials(username)}
+    identity_id, credentials = temporary_credentials(username)
+    return {"username": username, "identityId": identity_id, "credentials": credentials}
 
 
 def authenticate(event):
@@ -52,7 +53,7 @@ def temporary_credentials(username):
         DurationSeconds=SESSION_SECONDS,
     )
     credentials = session["Credentials"]
-    return {
+    return token["IdentityId"], {
         "accessKeyId": credentials["AccessKeyId"],
         "secretAccessKey": credentials["SecretAccessKey"],
         "sessionToken": credentials["SessionToken"],

@@ -1,8 +1,8 @@
-/** Calls the functions straight from the browser. No server of ours is in between: AWS's request signature says who
- * calls, and IAM decides whether they may. */
+/** Calls functions straight from the browser. No server of ours is in between: AWS's request signature says who calls,
+ * and IAM decides whether they may. */
 import { CognitoIdentityClient, GetCredentialsForIdentityCommand, GetIdCommand } from "@aws-sdk/client-cognito-identity";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import type { Config, FunctionName } from "./config";
+import type { Config } from "./config";
 import { Problem, asProblem } from "./problem";
 
 export interface Credentials {
@@ -12,58 +12,64 @@ export interface Credentials {
   expiration?: Date;
 }
 
-const GUEST = "todo.guest";
+/** Where the SDK's clients find the cloud. */
+export interface Location {
+  region: string;
+  endpoint?: string;
+  maxAttempts: number;
+}
 
-export class Cloud {
-  private readonly location: { region: string; endpoint?: string; maxAttempts: number };
-  private guest: LambdaClient;
+export function locationOf({ region, endpoint }: Config): Location {
+  return { region, ...(endpoint && { endpoint }), maxAttempts: 2 };
+}
+
+/** Calls the function of this name, and returns what it answers. */
+export async function invoke<T>(client: LambdaClient, FunctionName: string, payload: object): Promise<T> {
+  const Payload = new TextEncoder().encode(JSON.stringify(payload));
+  const output = await client.send(new InvokeCommand({ FunctionName, Payload }));
+  if (output.FunctionError) throw new Problem("FunctionFailed");
+  const answer = JSON.parse(new TextDecoder().decode(output.Payload));
+  if (answer.error) throw new Problem(answer.error.code, answer.error.message);
+  return answer;
+}
+
+const IDENTITY = "guest";
+
+/** Everyone who opens the page: may register and log in, nothing else. */
+export class Guest {
+  private readonly location: Location;
+  private lambda: LambdaClient;
 
   constructor(private readonly config: Config) {
-    this.location = { region: config.region, ...(config.endpoint && { endpoint: config.endpoint }), maxAttempts: 2 };
-    this.guest = this.client(() => this.guestCredentials());
+    this.location = locationOf(config);
+    this.lambda = this.connect();
   }
 
-  /** A client for the functions, with the credentials of whoever calls. */
-  client(credentials: Credentials | (() => Promise<Credentials>)): LambdaClient {
-    return new LambdaClient({ ...this.location, credentials });
-  }
-
-  async callAsGuest<T>(name: FunctionName, payload: object): Promise<T> {
+  async call<T>(name: "RegisterUser" | "LoginUser", payload: object): Promise<T> {
     try {
-      return await this.call(this.guest, name, payload);
+      return await invoke<T>(this.lambda, this.config[name], payload);
     } catch (error) {
-      if (asProblem(error).code !== "SessionExpired") throw error;
-      sessionStorage.removeItem(GUEST); // The cloud does not know this guest any more: come as a new one.
-      this.guest = this.client(() => this.guestCredentials());
-      return this.call(this.guest, name, payload);
+      if (asProblem(error).code !== "SessionExpired") throw asProblem(error);
+      sessionStorage.removeItem(IDENTITY); // The cloud does not know this guest any more: come as a new one.
+      this.lambda = this.connect();
+      return invoke<T>(this.lambda, this.config[name], payload);
     }
   }
 
-  async call<T>(client: LambdaClient, name: FunctionName, payload: object): Promise<T> {
-    let answer: { error?: { code: string; message: string } };
-    try {
-      const output = await client.send(
-        new InvokeCommand({ FunctionName: this.config[name], Payload: new TextEncoder().encode(JSON.stringify(payload)) }),
-      );
-      if (output.FunctionError) throw new Problem("FunctionFailed");
-      answer = JSON.parse(new TextDecoder().decode(output.Payload));
-    } catch (error) {
-      console.warn(name, error);
-      throw asProblem(error);
-    }
-    if (answer.error) throw new Problem(answer.error.code, answer.error.message);
-    return answer as T;
+  private connect(): LambdaClient {
+    return new LambdaClient({ ...this.location, credentials: () => this.credentials() });
   }
 
   /** Everyone is somebody to Cognito: an identity without a login, and the guest role's credentials for it. The SDK asks
    * again before they expire. */
-  private async guestCredentials(): Promise<Credentials> {
+  private async credentials(): Promise<Credentials> {
     const cognito = new CognitoIdentityClient(this.location);
-    const known = sessionStorage.getItem(GUEST);
-    const id = known ?? (await cognito.send(new GetIdCommand({ IdentityPoolId: this.config.IdentityPoolId }))).IdentityId!;
+    const known = sessionStorage.getItem(IDENTITY);
+    const IdentityPoolId = this.config.IdentityPoolId;
+    const IdentityId = known ?? (await cognito.send(new GetIdCommand({ IdentityPoolId }))).IdentityId!;
     try {
-      const { Credentials } = await cognito.send(new GetCredentialsForIdentityCommand({ IdentityId: id }));
-      sessionStorage.setItem(GUEST, id);
+      const { Credentials } = await cognito.send(new GetCredentialsForIdentityCommand({ IdentityId }));
+      sessionStorage.setItem(IDENTITY, IdentityId);
       return {
         accessKeyId: Credentials!.AccessKeyId!,
         secretAccessKey: Credentials!.SecretKey!,
@@ -72,8 +78,8 @@ export class Cloud {
       };
     } catch (error) {
       if (!known || (error as Error).name !== "ResourceNotFoundException") throw error;
-      sessionStorage.removeItem(GUEST);
-      return this.guestCredentials();
+      sessionStorage.removeItem(IDENTITY);
+      return this.credentials();
     }
   }
 }

@@ -6,16 +6,18 @@ export interface Config {
   IdentityPoolId: string;
   RegisterUser: string;
   LoginUser: string;
+}
+
+/** And where people's todos are. */
+export interface TodoConfig extends Config {
   ListTodos: string;
   AddTodo: string;
   UpdateTodo: string;
   DeleteTodo: string;
 }
 
-export type FunctionName = "RegisterUser" | "LoginUser" | "ListTodos" | "AddTodo" | "UpdateTodo" | "DeleteTodo";
-
-export async function loadConfig(): Promise<Config> {
+export async function loadConfig<C extends Config>(): Promise<C> {
   const response = await fetch("config.json", { cache: "no-cache" });
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
-  return (await response.json()) as Config;
+  return (await response.json()) as C;
 }

@@ -26,6 +26,7 @@ export async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await working(work());
   } catch (error) {
+    console.warn(error);
     const problem = asProblem(error);
     if (problem.code === "LoggedOut") return;
     notice.querySelector("p")!.textContent = problem.message;

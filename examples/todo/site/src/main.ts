@@ -1,6 +1,7 @@
+import { LambdaClient } from "@aws-sdk/client-lambda";
 import { Account } from "./account";
-import { Cloud } from "./cloud";
-import { loadConfig } from "./config";
+import { type Credentials, Guest, locationOf } from "./cloud";
+import { type TodoConfig, loadConfig } from "./config";
 import { byId, say } from "./dom";
 import { attempt, hideNotice, working } from "./feedback";
 import { ListView } from "./list-view";
@@ -9,16 +10,17 @@ import { SignIn, askAgain } from "./sign-in";
 import { TodoList } from "./todos";
 
 async function start(): Promise<void> {
-  const config = await working(loadConfig()).catch(() => {
+  const config = await working(loadConfig<TodoConfig>()).catch(() => {
     throw new Problem("NotDeployed");
   });
-  const account: Account = new Account(new Cloud(config), (username) =>
+  const connect = (credentials: Credentials) => new LambdaClient({ ...locationOf(config), credentials });
+  const account: Account<LambdaClient> = new Account(new Guest(config), connect, (username) =>
     askAgain(account, username).catch((reason) => {
       leave("");
       throw reason;
     }),
   );
-  const newList = () => new TodoList(account, () => view.draw());
+  const newList = () => new TodoList(config, account, () => view.draw());
   let list: TodoList;
   const view = new ListView(() => list);
   const signIn = new SignIn(account, () => enter());

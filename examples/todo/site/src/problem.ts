@@ -1,7 +1,7 @@
 /** What went wrong, by a code of ours, of the functions' or of AWS's; and how a person would say it. */
 export class Problem extends Error {
-  constructor(readonly code: string, message?: string) {
-    super(WORDS[code] ?? message ?? WORDS["Unknown"]);
+  constructor(readonly code: string, message?: string, cause?: unknown) {
+    super(WORDS[code] ?? message ?? WORDS["Unknown"], { cause });
   }
 }
 
@@ -42,5 +42,5 @@ const CODES: Record<string, string> = {
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   const name = error instanceof Error ? error.name : "";
-  return new Problem(CODES[name] ?? "Unknown");
+  return new Problem(CODES[name] ?? "Unknown", undefined, error);
 }

@@ -1,10 +1,10 @@
 /** The forms with a password: one to come in by, one for when a session has ended. */
-import type { Account } from "./account";
 import { byId } from "./dom";
 import { working } from "./feedback";
 import { Problem, asProblem } from "./problem";
 
 type Mode = "logIn" | "register";
+type Account = Record<Mode, (username: string, password: string) => Promise<void>>;
 
 const TEXTS = {
   logIn: { title: "Welcome back", lead: "Your todos are where you left them.", submit: "Log in", question: "New here?", other: "Create an account" },

@@ -1,5 +1,8 @@
 /** The list, shown as the person wants it at once and marked until the cloud has agreed; taken back if it does not. */
+import type { LambdaClient } from "@aws-sdk/client-lambda";
 import type { Account } from "./account";
+import { invoke } from "./cloud";
+import type { TodoConfig } from "./config";
 import type { Problem } from "./problem";
 
 export interface Todo {
@@ -20,10 +23,16 @@ interface Entry {
 
 type Page = { todos: Todo[]; next: string | null };
 
+type FunctionName = "ListTodos" | "AddTodo" | "UpdateTodo" | "DeleteTodo";
+
 export class TodoList {
   private entries = new Map<string, Entry>();
 
-  constructor(private readonly account: Account, private readonly changed: () => void) {}
+  constructor(
+    private readonly config: TodoConfig,
+    private readonly account: Account<LambdaClient>,
+    private readonly changed: () => void,
+  ) {}
 
   /** In the order in which they were added. */
   get todos(): (Todo & { waiting: boolean })[] {
@@ -36,7 +45,7 @@ export class TodoList {
     const entries = new Map<string, Entry>();
     let after: string | null = null;
     do {
-      const page: Page = await this.account.call<Page>("ListTodos", after ? { after } : {});
+      const page: Page = await this.invoke<Page>("ListTodos", after ? { after } : {});
       for (const todo of page.todos) entries.set(todo.id, newEntry(todo));
       after = page.next;
     } while (after);
@@ -46,7 +55,7 @@ export class TodoList {
 
   /** `id` is given when an addition is tried again, so that it cannot happen twice. */
   add(title: string, id = newId()): Promise<void> {
-    return this.change(id, { id, title, done: false }, () => this.account.call("AddTodo", { id, title }));
+    return this.change(id, { id, title, done: false }, () => this.invoke("AddTodo", { id, title }));
   }
 
   setDone(id: string, done: boolean): Promise<void> {
@@ -58,13 +67,17 @@ export class TodoList {
   }
 
   delete(id: string): Promise<void> {
-    return this.change(id, null, () => this.account.call("DeleteTodo", { id }));
+    return this.change(id, null, () => this.invoke("DeleteTodo", { id }));
+  }
+
+  private invoke<T>(name: FunctionName, payload: object): Promise<T> {
+    return this.account.call((lambda) => invoke<T>(lambda, this.config[name], payload));
   }
 
   private update(id: string, change: Partial<Todo>): Promise<void> {
     const shown = this.entries.get(id)?.shown;
     if (!shown) return Promise.resolve();
-    return this.change(id, { ...shown, ...change }, () => this.account.call("UpdateTodo", { id, ...change }));
+    return this.change(id, { ...shown, ...change }, () => this.invoke("UpdateTodo", { id, ...change }));
   }
 
   private async change(id: string, wanted: Todo | null, call: () => Promise<{ todo?: Todo }>): Promise<void> {
