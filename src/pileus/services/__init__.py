@@ -9,6 +9,7 @@ from functools import cache
 from pileus.services.operation import Service
 
 PACKAGES = (
+    "ce",
     "cloudformation",
     "cognito_identity",
     "dynamodb",

@@ -171,7 +171,7 @@ class SQLiteStore:
                     tx.undo()
                 except sqlite3.Error as broken:
                     # SQLite itself rolled the whole transaction back (a full disk): nothing of the group is kept.
-                    _fail(group, _translate(broken))
+                    _fail(group, _translate(error if isinstance(error, sqlite3.Error) else broken))
                     self._rollback()
                     loop.call_soon(self._next_group, loop)
                     return

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pileus.store.interface import Transaction
+from pileus.store.keys import pack, prefix_range
+from pileus.store.records import Records
+from pileus.store.sqlite import SQLiteStore, StoreFullError
+
+
+@pytest.fixture(params=["full", "relaxed"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Callable[[SQLiteStore], Any]], Any]:
+    """Runs a coroutine function against a fresh store of each durability."""
+
+    def go(body: Callable[[SQLiteStore], Coroutine[Any, Any, Any]]) -> Any:
+        async def main() -> Any:
+            store = SQLiteStore(tmp_path / "store.db", request.param)
+            try:
+                return await asyncio.wait_for(body(store), 20)
+            finally:
+                store.close()
+
+        return asyncio.run(main())
+
+    return go
+
+
+def test_what_was_answered_is_read_by_everyone(run: Any, tmp_path: Path) -> None:
+    async def body(store: SQLiteStore) -> None:
+        await store.transact(lambda tx: tx.put(b"k", b"v"))
+        assert store.get(b"k") == b"v"
+        other = SQLiteStore(tmp_path / "store.db")
+        assert other.get(b"k") == b"v"
+        other.close()
+
+    run(body)
+
+
+def test_a_failed_change_leaves_nothing_and_disturbs_no_other(run: Any) -> None:
+    def good(tx: Transaction) -> None:
+        tx.put(b"good", b"1")
+
+    def bad(tx: Transaction) -> None:
+        tx.put(b"bad", b"1")
+        tx.delete(b"good")
+        raise RuntimeError("no")
+
+    async def body(store: SQLiteStore) -> None:
+        results = await asyncio.gather(
+            store.transact(good), store.transact(bad), store.transact(good), return_exceptions=True
+        )
+        assert isinstance(results[1], RuntimeError)
+        assert results[0] is results[2] is None
+        assert store.get(b"good") == b"1"
+        assert store.get(b"bad") is None
+
+    run(body)
+
+
+def test_concurrent_increments_are_serialised(run: Any) -> None:
+    def increment(tx: Transaction) -> int:
+        number = int(tx.get(b"n") or b"0") + 1
+        tx.put(b"n", str(number).encode())
+        return number
+
+    async def body(store: SQLiteStore) -> None:
+        answers = await asyncio.gather(*[store.transact(increment) for _ in range(300)])
+        assert sorted(answers) == list(range(1, 301))
+
+    run(body)
+
+
+def test_two_processes_take_turns(run: Any, tmp_path: Path) -> None:
+    def increment(tx: Transaction) -> None:
+        tx.put(b"n", str(int(tx.get(b"n") or b"0") + 1).encode())
+
+    async def body(store: SQLiteStore) -> None:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+
+                async def work() -> None:
+                    own = SQLiteStore(tmp_path / "store.db", "relaxed")
+                    await asyncio.gather(*[own.transact(increment) for _ in range(100)])
+
+                # A loop of its own: the parent's came over with the fork, running.
+                asyncio.events._set_running_loop(None)
+                asyncio.new_event_loop().run_until_complete(work())
+                code = 0
+            finally:
+                os._exit(code)
+        for _ in range(100):
+            await store.transact(increment)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        assert status == 0
+        assert store.get(b"n") == b"200"
+
+    run(body)
+
+
+def test_ranges_read_their_own_writes_in_order(run: Any) -> None:
+    def change(tx: Transaction) -> list[bytes]:
+        for number in range(400):
+            tx.put(pack("r", number), b"x")
+        tx.delete(pack("r", 7))
+        seen = []
+        for key, _ in tx.range(*prefix_range("r")):
+            seen.append(key)
+            tx.delete(key)  # writing while reading must not disturb the reading
+        return seen
+
+    async def body(store: SQLiteStore) -> None:
+        seen = await store.transact(change)
+        assert seen == [pack("r", number) for number in range(400) if number != 7]
+        assert list(store.range(*prefix_range("r"))) == []
+
+    run(body)
+
+
+def test_ranges_reverse_and_limit(run: Any) -> None:
+    async def body(store: SQLiteStore) -> None:
+        def fill(tx: Transaction) -> None:
+            for number in range(300):
+                tx.put(pack("r", number), b"")
+
+        await store.transact(fill)
+        backwards = [key for key, _ in store.range(*prefix_range("r"), reverse=True, limit=3)]
+        assert backwards == [pack("r", number) for number in (299, 298, 297)]
+        inside = await store.transact(lambda tx: list(tx.range(*prefix_range("r"), reverse=True, limit=200)))
+        assert [key for key, _ in inside] == [pack("r", number) for number in range(299, 99, -1)]
+
+    run(body)
+
+
+def test_a_snapshot_stays_as_it_was(run: Any, tmp_path: Path) -> None:
+    async def body(store: SQLiteStore) -> None:
+        await store.transact(lambda tx: tx.put(b"k", b"old"))
+        writer = SQLiteStore(tmp_path / "store.db", "relaxed")
+        with store.snapshot() as reader:
+            assert reader.get(b"k") == b"old"
+            await writer.transact(lambda tx: tx.put(b"k", b"new"))
+            assert reader.get(b"k") == b"old"
+        assert store.get(b"k") == b"new"
+        writer.close()
+
+    run(body)
+
+
+def test_a_full_store_says_so_and_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db", "relaxed")
+        await store.transact(lambda tx: tx.put(b"before", b"1"))
+        pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+        store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(StoreFullError):
+            await store.transact(lambda tx: tx.put(b"large", b"x" * 1_000_000))
+        assert store.get(b"large") is None
+        store._writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
+        await store.transact(lambda tx: tx.put(b"after", b"1"))
+        assert store.get(b"before") == store.get(b"after") == b"1"
+        store.close()
+
+    asyncio.run(main())
+
+
+def test_files_are_the_owners_alone(tmp_path: Path) -> None:
+    SQLiteStore(tmp_path / "store.db").close()
+    assert (tmp_path / "store.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_place_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "store.db").mkdir()
+    with pytest.raises(OSError, match="store"):
+        SQLiteStore(tmp_path / "store.db")
+
+
+def test_records_page_through_their_keys(run: Any) -> None:
+    names: Records[dict[str, Any]] = Records(dict, "test", "names")
+
+    async def body(store: SQLiteStore) -> None:
+        def fill(tx: Transaction) -> None:
+            for number in range(5):
+                names.put(tx, "a", number, value={"number": number})
+            names.put(tx, "b", 9, value={"number": 9})
+
+        await store.transact(fill)
+        assert [key for key, _ in names.scan(store, "a", limit=2)] == [("a", 0), ("a", 1)]
+        assert [value["number"] for _, value in names.scan(store, "a", after=("a", 1))] == [2, 3, 4]
+        assert [key for key, _ in names.scan(store, "a", after=("a", 3), reverse=True)] == [
+            ("a", 2),
+            ("a", 1),
+            ("a", 0),
+        ]
+        await store.transact(lambda tx: names.delete_all(tx, "a"))
+        assert [key for key, _ in names.scan(store)] == [("b", 9)]
+
+    run(body)
