@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pileus.aws.errors import AWSError
 from pileus.security import identities
-from pileus.security.decisions import DecisionLog
+from pileus.security.decisions import Asked, DecisionLog, asked_by
 from pileus.security.messages import encode_message, wording
 from pileus.security.policy.document import Policy, parse
 from pileus.security.policy.evaluate import EMPTY, Decision, PolicySet, Question, Source, evaluate
@@ -73,6 +73,12 @@ def resource_set(policies: tuple[Policy, ...], trust: bool) -> PolicySet:
     return PolicySet(Source("trust" if trust else "resource", f"{layer} policy", policy) for policy in policies)
 
 
+def policies_of(access: Access) -> PolicySet:
+    if not access.resource_policies:
+        return EMPTY
+    return resource_set(access.resource_policies, access.action.lower() in TRUST_ACTIONS)
+
+
 class Authorizer:
     """One for each process."""
 
@@ -91,7 +97,8 @@ class Authorizer:
             if decision.allowed:
                 self.decisions.allowed(context, access, decision)
                 continue
-            self.decisions.denied(context, access, decision, identity.considered(), values)
+            considered = (*identity.considered(), *policies_of(access).sources)
+            self.decisions.denied(context, asked_by(context, access), decision, considered, values)
             message = encode_message(context.cloud.keyring.sealer, principal, access, decision, values)
             raise AWSError(
                 "AccessDenied",
@@ -106,7 +113,7 @@ class Authorizer:
         owner = access.owner or principal.account
         values = RequestValues(context, principal, access.keys, identity.tags, owner)
         trust = action in TRUST_ACTIONS
-        policies = resource_set(access.resource_policies, trust) if access.resource_policies else EMPTY
+        policies = policies_of(access)
         keys = identity.keys(action, policies)
         # A resource-based policy may name the session itself; every other thing that decides is in the key already.
         asked: tuple[object, ...] = (
@@ -139,7 +146,11 @@ class Authorizer:
         question = Question(
             principal, action, role.arn, values, role.account, resource_policies=policies, trust=True
         )  # fmt: skip
-        return evaluate(question)
+        decision = evaluate(question)
+        if not decision.allowed:
+            asked = Asked(principal, action, role.arn, role.account)
+            self.decisions.denied(context, asked, decision, policies.sources, values)
+        return decision
 
     def identity(self, principal: Principal) -> Identity:
         """The compiled policies of a principal as they are now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -58,6 +58,15 @@ class Entry(msgspec.Struct, omit_defaults=True):
     """(layer, name) of each policy that applied."""
 
 
+class Asked(NamedTuple):
+    """What was decided about."""
+
+    principal: Principal
+    action: str
+    resource: str
+    owner: str
+
+
 class Activity(msgspec.Struct):
     count: int
     last: float
@@ -102,15 +111,11 @@ class DecisionLog:
             self._activity[seen] = [1, context.received]
 
     def denied(
-        self, context: Context, access: Access, decision: Decision, considered: Iterable[Source], values: RequestValues
+        self, context: Context, asked: Asked, decision: Decision, considered: Iterable[Source], values: RequestValues
     ) -> None:
-        entry = _entry(context, access, decision)
+        entry = _entry(context, asked, decision)
         entry.keys = {key: _short(value) for key, value in values.known() if key not in SECRET_KEYS}
         entry.considered = [(source.layer, source.name) for source in considered]
-        entry.considered += [
-            (decision.layer if decision.layer == "trust" else "resource", "resource policy")
-            for _ in access.resource_policies
-        ]
         self._denied.append(entry)
 
     @property
@@ -118,14 +123,14 @@ class DecisionLog:
         return bool(self._denied or self._allowed or self._activity)
 
     async def flush(self, store: Store) -> None:
-        """Writes what waits. Nothing is lost when the write fails: it is taken only once."""
+        """Writes what waits. It is taken once: where the write fails, it is lost rather than kept without bound."""
         if not self.waiting:
             return
         denied, self._denied = self._denied, deque(maxlen=_WAITING)
         allowed, self._allowed = self._allowed, deque(maxlen=_BATCH)
         activity, self._activity = self._activity, {}
         used, self._used = self._used, {}
-        batch = [_entry(*one) for one in allowed]
+        batch = [_entry(context, asked_by(context, access), decision) for context, access, decision in allowed]
 
         def write(tx: Transaction) -> None:
             _append(tx, DENIED, "denied", list(denied), DENIED_KEPT)
@@ -138,8 +143,13 @@ class DecisionLog:
         await store.transact(write)
 
 
-def _entry(context: Context, access: Access, decision: Decision) -> Entry:
-    principal: Principal = context.principal
+def asked_by(context: Context, access: Access) -> Asked:
+    principal = context.principal
+    return Asked(principal, access.action, access.resource, access.owner or principal.account)
+
+
+def _entry(context: Context, asked: Asked, decision: Decision) -> Entry:
+    principal = asked.principal
     return Entry(
         time=context.received,
         request_id=context.request_id,
@@ -148,9 +158,9 @@ def _entry(context: Context, access: Access, decision: Decision) -> Entry:
         account=principal.account,
         service=context.service,
         operation=context.operation,
-        action=access.action,
-        resource=access.resource[:_TEXT],
-        owner=access.owner or principal.account,
+        action=asked.action,
+        resource=asked.resource[:_TEXT],
+        owner=asked.owner,
         allowed=decision.allowed,
         layer=decision.layer,
         policy=decision.match.source.name if decision.match else "",
