@@ -15,6 +15,7 @@ import hmac
 import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote, unquote_to_bytes
 
@@ -191,14 +192,13 @@ def _from_date_header(value: str) -> str:
         return value if _TIMESTAMP.match(value) else ""
 
 
+@lru_cache(maxsize=1024)  # a client signs many requests within one second
 def seconds(timestamp: str) -> float:
     """Raises SignatureError for a time that does not exist."""
     try:
         return calendar.timegm(time.strptime(timestamp, "%Y%m%dT%H%M%SZ"))
     except ValueError:
-        raise SignatureError(
-            "incomplete", f"Date must be in ISO-8601 'basic format'. Got '{timestamp[:32]}'."
-        ) from None
+        raise SignatureError("incomplete", f"Date must be in ISO-8601 'basic format'. Got '{timestamp[:32]}'.") from None
 
 
 def check_time(claim: Claim, now: float, skew: float) -> None:
