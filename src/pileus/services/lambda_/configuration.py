@@ -153,8 +153,12 @@ def settle(configuration: Configuration) -> None:
     configuration.revision_id = revision()
 
 
-def check_revision(configuration: Configuration, revision: str | None) -> None:
-    if revision and revision != configuration.revision_id:
+def check_revision(configuration: Configuration, wanted: str | None) -> None:
+    check_revision_id(configuration.revision_id, wanted)
+
+
+def check_revision_id(current: str, wanted: str | None) -> None:
+    if wanted and wanted != current:
         raise AWSError(
             "PreconditionFailedException",
             "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import TYPE_CHECKING, Any, cast
 
+from pileus.aws.errors import AWSError
 from pileus.metering import units
 from pileus.runtime.interface import (
     Dependencies,
@@ -48,6 +50,9 @@ class Execution:
         self._cloud = cloud
         self._versions: dict[str, tuple[str, FunctionVersion]] = {}
         self._random = random.SystemRandom()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.provision_failures: dict[FunctionName, str] = {}
+        """Why environments that were asked for are not there."""
         self.runtime: Runtime = open_runtime(
             Dependencies(
                 credentials=self._credentials,
@@ -134,6 +139,31 @@ class Execution:
         outcome.stream = whole()
         return outcome
 
+    def provision_soon(self, name: FunctionName) -> None:
+        """Brings the provisioned environments of a version or alias to the number that is configured."""
+        task = asyncio.create_task(self._provision(name), name=f"provision {name.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _provision(self, name: FunctionName) -> None:
+        """Of all versions: an alias may have left one for another."""
+        store = self._cloud.store
+        wanted: dict[int, int] = {}
+        for key, version in VERSIONS.scan(store, *name.key):
+            wanted[int(str(key[3]))] = version.provisioned
+        for _, alias in ALIASES.scan(store, *name.key):
+            number = version_number(alias.version)
+            if number is not None and alias.provisioned:
+                wanted[number] = alias.provisioned
+        self.provision_failures.pop(name, None)
+        for number, count in wanted.items():
+            found = VERSIONS.get(store, *name.key, number)
+            if number and found is not None:
+                try:
+                    await self.runtime.provision(self.runnable(name, found), count)
+                except AWSError as error:
+                    self.provision_failures[name] = error.message
+
     def _limits(self, reader: Reader, name: FunctionName) -> Limits:
         function = FUNCTIONS.get(reader, *name.key)
         if function is None:
@@ -190,6 +220,11 @@ async def _start(cloud: Cloud) -> None:
     await runtime.start()
     for used in {version.configuration.runtime for _, version in VERSIONS.scan(cloud.store)}:
         runtime.prepare(used)
+    cloud.isolation = runtime.isolation
+    provisioned = {key[:3] for key, version in VERSIONS.scan(cloud.store) if version.provisioned}
+    provisioned |= {key[:3] for key, alias in ALIASES.scan(cloud.store) if alias.provisioned}
+    for account, region, name in provisioned:
+        cloud.part(Execution).provision_soon(FunctionName(str(account), str(region), str(name)))
 
 
 async def _stop(cloud: Cloud) -> None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
-from typing import Any
 
 import orjson
 
-from pileus.aws import body
+from pileus.aws import body, eventstream
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.runtime.interface import Invocation, Outcome
 from pileus.security.principals import Principal
@@ -92,25 +91,28 @@ async def invoke_with_response_stream(context: Context, request: Shape) -> Shape
     return {
         "StatusCode": 200,
         "ExecutedVersion": version.configuration.version,
-        "ResponseStreamContentType": "application/vnd.amazon.eventstream",
+        "ResponseStreamContentType": eventstream.CONTENT_TYPE,
         "EventStream": _response_events(outcome, invocation.tail),
     }
 
 
-async def _response_events(outcome: Outcome, tail: bool) -> AsyncIterator[dict[str, Any]]:
-    if outcome.stream is None:
-        if not outcome.function_error:
-            yield {"PayloadChunk": {"Payload": outcome.payload}}
-    else:
+async def _response_events(outcome: Outcome, tail: bool) -> AsyncIterator[bytes]:
+    if outcome.stream is not None:
         async for piece in outcome.stream:
-            yield {"PayloadChunk": {"Payload": piece}}
+            yield _chunk(piece)
+    elif not outcome.function_error:
+        yield _chunk(outcome.payload)
     complete = {}
     if outcome.function_error:
         complete["ErrorCode"] = outcome.error_type or "Unhandled"
         complete["ErrorDetails"] = outcome.payload.decode("utf-8", "replace") or outcome.error_message
     if tail:
         complete["LogResult"] = base64.b64encode(outcome.log_tail).decode()
-    yield {"InvokeComplete": complete}
+    yield eventstream.event("InvokeComplete", orjson.dumps(complete))
+
+
+def _chunk(piece: bytes) -> bytes:
+    return eventstream.event("PayloadChunk", piece, "application/octet-stream")
 
 
 def identity(principal: Principal) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
@@ -67,11 +68,13 @@ class Packages:
     def _prepare(self) -> None:
         boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
         marker = self._root / "boot"
-        if not marker.exists() or marker.read_text() != boot:
-            _remove(self._root)
-            self._root.mkdir(parents=True, mode=0o700)
-            marker.write_text(boot)
-        self._incoming.mkdir(exist_ok=True, mode=0o700)
+        with (self._root.parent / "functions.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # workers start at the same time
+            if not marker.exists() or marker.read_text() != boot:
+                _remove(self._root)
+                self._incoming.mkdir(parents=True, mode=0o700)
+                self._root.chmod(0o700)
+                marker.write_text(boot)
 
     async def add(self, pieces: AsyncIterable[bytes]) -> Package:
         """Stores and unpacks an archive. It is kept only if `hold` records it soon."""
@@ -193,7 +196,7 @@ def location(context: Context, package: Package) -> str:
     sealed = context.cloud.keyring.sealer.seal(
         orjson.dumps([package.blob, context.cloud.clock.time() + _LOCATION_SECONDS]), _LOCATION_PURPOSE
     )
-    host = context.host or f"{settings.host}:{settings.port}"
+    host = context.headers.get("host") or f"{settings.host}:{settings.port}"
     scheme = "https" if context.secure else "http"
     return f"{scheme}://{host}/_pileus/code/{base64.urlsafe_b64encode(sealed).decode()}"
 
