@@ -1,0 +1,215 @@
+"""Change sets: CreateChangeSet, DescribeChangeSet, ExecuteChangeSet, DeleteChangeSet, ListChangeSets.
+
+A change set is computed before CreateChangeSet answers; its status tells what came out, as waiters expect.
+"""
+
+from __future__ import annotations
+
+from pileus.aws.arn import arn
+from pileus.aws.errors import AWSError
+from pileus.aws.identifiers import request_id
+from pileus.services.cloudformation import service
+from pileus.services.cloudformation.access import PASS_ROLE, find_stack, invalid, on_stack, refuse, stack_id
+from pileus.services.cloudformation.provisioning import STACK_TYPE
+from pileus.services.cloudformation.records import (
+    CHANGE_SETS,
+    Change,
+    ChangeSet,
+    Event,
+    Operation,
+    Stack,
+    add_event,
+)
+from pileus.services.cloudformation.runner import Runner
+from pileus.services.cloudformation.stacks import (
+    UNSUPPORTED,
+    Kind,
+    current,
+    described_parameters,
+    moment,
+    new_stack,
+    open_operation,
+    planned,
+    present,
+    put_stack,
+    reserve,
+    updatable,
+)
+from pileus.services.cloudformation.submission import submit
+from pileus.services.context import Context
+from pileus.services.operation import Shape
+from pileus.store.interface import Transaction
+
+NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+
+
+def _key(found: ChangeSet) -> tuple[str, str, str, str]:
+    region, account = found.stack_id.split(":")[3:5]
+    return account, region, found.stack_id, found.name
+
+
+def find_change_set(context: Context, request: Shape) -> tuple[Stack, ChangeSet]:
+    """By ARN, or by name with the stack's name or id. Raises AWSError."""
+    name = request["ChangeSetName"]
+    within = (context.account, context.region)
+    missing = AWSError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", status=404)
+    if name.startswith("arn:"):
+        found = next((found for _, found in CHANGE_SETS.scan(context.store, *within) if found.id == name), None)
+    else:
+        if not request.get("StackName"):
+            raise invalid("StackName must be specified if ChangeSetName is not specified as an ARN.")
+        stack = find_stack(context, request["StackName"])
+        found = CHANGE_SETS.get(context.store, *within, stack.id, name)
+    if found is None:
+        raise missing
+    return find_stack(context, found.stack_id), found
+
+
+@service.operation(
+    "CreateChangeSet",
+    access=on_stack("CreateChangeSet", passes_role=True),
+    actions=("cloudformation:CreateChangeSet", PASS_ROLE),
+)
+async def create_change_set(context: Context, request: Shape) -> Shape:
+    refuse(
+        request, *UNSUPPORTED, "ResourcesToImport", "IncludeNestedStacks", "ImportExistingResources", "DeploymentMode"
+    )
+    kind = request.get("ChangeSetType", "UPDATE")
+    if kind == "IMPORT":
+        refuse({"ChangeSetType IMPORT": True}, "ChangeSetType IMPORT")
+    stack = _stack_for(context, request["StackName"], kind)
+    role = request.get("RoleARN") or (stack.version.role_arn if stack.version else "")
+    goal = await submit(context, request, role_arn=role, previous=stack.version, reviewed=True)
+    changes, anything = planned(context, stack, goal)
+    name = request["ChangeSetName"]
+    identifier = arn("cloudformation", context.region, context.account, f"changeSet/{name}/{request_id()}")
+    made = ChangeSet(
+        identifier, name, stack.id, kind, context.cloud.clock.time(),
+        status="CREATE_COMPLETE" if anything else "FAILED",
+        execution_status="AVAILABLE" if anything else "UNAVAILABLE",
+        version=goal, reason="" if anything else NO_CHANGES, description=request.get("Description", ""),
+        changes=changes, on_failure=request.get("OnStackFailure", "ROLLBACK"),
+    )  # fmt: skip
+
+    def change(tx: Transaction) -> None:
+        if CHANGE_SETS.get(tx, *_key(made)) is not None:
+            raise AWSError(
+                "AlreadyExistsException", f"ChangeSet {name} cannot be created because it already exists", status=400
+            )
+        if stack.status == "REVIEW_IN_PROGRESS":
+            reserve(tx, stack)
+            put_stack(tx, stack)
+            event = Event(request_id(), made.created, stack.name, stack.id, STACK_TYPE, stack.status, "User Initiated")
+            add_event(tx, stack, event)
+        CHANGE_SETS.put(tx, *_key(made), value=made)
+
+    await context.store.transact(change)
+    return {"Id": made.id, "StackId": stack.id}
+
+
+def _stack_for(context: Context, name: str, kind: str) -> Stack:
+    found = stack_id(context, name)
+    if kind == "UPDATE":
+        stack = find_stack(context, name)
+        updatable(stack)
+        return stack
+    if found is None:
+        return new_stack(context, name, "REVIEW_IN_PROGRESS")
+    stack = find_stack(context, found)
+    if stack.status != "REVIEW_IN_PROGRESS":
+        raise invalid(f"Stack [{stack.name}] already exists and cannot be created again with the changeSet [].")
+    return stack
+
+
+@service.operation("DescribeChangeSet", access=on_stack("DescribeChangeSet"))
+async def describe_change_set(context: Context, request: Shape) -> Shape:
+    refuse(request, "IncludePropertyValues")
+    stack, found = find_change_set(context, request)
+    version = found.version
+    return present({
+        "ChangeSetName": found.name, "ChangeSetId": found.id, "StackId": stack.id, "StackName": stack.name,
+        "Description": found.description, "Parameters": described_parameters(version),
+        "CreationTime": moment(found.created), "ExecutionStatus": found.execution_status, "Status": found.status,
+        "StatusReason": found.reason, "NotificationARNs": [], "RollbackConfiguration": {},
+        "Capabilities": version.capabilities,
+        "Tags": [{"Key": key, "Value": value} for key, value in version.tags.items()],
+        "Changes": [_change(change) for change in found.changes], "IncludeNestedStacks": False,
+        "OnStackFailure": found.on_failure,
+    })  # fmt: skip
+
+
+def _change(change: Change) -> Shape:
+    details = [
+        {
+            "Target": present({"Attribute": area, "Name": name}),
+            "Evaluation": "Static",
+            "ChangeSource": "DirectModification",
+        }
+        for area in change.scope
+        for name in (change.properties if area == "Properties" else [None])
+    ]
+    resource = present({
+        "Action": change.action, "LogicalResourceId": change.logical_id, "PhysicalResourceId": change.physical_id,
+        "ResourceType": change.type, "Replacement": change.replacement, "Scope": change.scope, "Details": details,
+    })  # fmt: skip
+    return {"Type": "Resource", "ResourceChange": resource}
+
+
+@service.operation("ExecuteChangeSet", access=on_stack("ExecuteChangeSet"))
+async def execute_change_set(context: Context, request: Shape) -> Shape:
+    refuse(request, "RetainExceptOnCreate")
+    _, found = find_change_set(context, request)
+    if found.kind == "UPDATE":
+        refuse(request, "DisableRollback")
+
+    def change(tx: Transaction) -> Operation:
+        now = CHANGE_SETS.get(tx, *_key(found))
+        if now is None or now.execution_status != "AVAILABLE":
+            state = now.status if now is not None else "DELETED"
+            message = f"ChangeSet [{found.id}] cannot be executed in its current status of [{state}]"
+            raise AWSError("InvalidChangeSetStatus", message, status=400)
+        stack = current(tx, find_stack(context, found.stack_id))
+        kind: Kind = "CREATE" if stack.status == "REVIEW_IN_PROGRESS" else "UPDATE"
+        if kind == "UPDATE":
+            updatable(stack)
+        else:
+            stack.version = found.version
+            stack.on_failure = "DO_NOTHING" if request.get("DisableRollback") else found.on_failure
+        # What was planned against the stack as it was holds no longer, for this one and all others.
+        CHANGE_SETS.delete_all(tx, *_key(found)[:3])
+        stack.change_set_id = found.id
+        token = request.get("ClientRequestToken", "")
+        done = found
+        done.execution_status = "EXECUTE_COMPLETE"
+        CHANGE_SETS.put(tx, *_key(found), value=done)
+        return open_operation(context, tx, stack, kind, found.version, token=token)
+
+    context.cloud.part(Runner).start(await context.store.transact(change))
+    return {}
+
+
+@service.operation("DeleteChangeSet", access=on_stack("DeleteChangeSet"))
+async def delete_change_set(context: Context, request: Shape) -> Shape:
+    try:
+        _, found = find_change_set(context, request)
+    except AWSError as error:
+        if error.code == "ChangeSetNotFound":
+            return {}
+        raise
+    await context.store.transact(lambda tx: CHANGE_SETS.delete(tx, *_key(found)))
+    return {}
+
+
+@service.operation("ListChangeSets", access=on_stack("ListChangeSets"))
+async def list_change_sets(context: Context, request: Shape) -> Shape:
+    stack = find_stack(context, request["StackName"])
+    found = [item for _, item in CHANGE_SETS.scan(context.store, stack.account, stack.region, stack.id)]
+    return {"Summaries": [_summary(stack, item) for item in found]}
+
+
+def _summary(stack: Stack, found: ChangeSet) -> Shape:
+    return present({
+        "StackId": stack.id, "StackName": stack.name, "ChangeSetId": found.id, "ChangeSetName": found.name,
+        "ExecutionStatus": found.execution_status, "Status": found.status, "StatusReason": found.reason,
+        "CreationTime": moment(found.created), "Description": found.description, "IncludeNestedStacks": False,
+    })  # fmt: skip

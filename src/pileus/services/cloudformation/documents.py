@@ -1,0 +1,138 @@
+"""Template texts, JSON or YAML, as plain values that remember on which line each part stands.
+
+YAML is read as CloudFormation documents it: version 1.1 with its own short tags, without aliases, merges, binary,
+omap, pairs, set and timestamp (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import yaml
+
+Path = tuple[str | int, ...]
+MAX_DEPTH = 100
+
+_PLAIN_TAGS = {"Ref": "Ref", "Condition": "Condition"}
+_FUNCTIONS = frozenset({
+    "And", "Base64", "Cidr", "Equals", "FindInMap", "GetAtt", "GetAZs", "If", "ImportValue", "Join", "Length",
+    "Not", "Or", "Select", "Split", "Sub", "ToJsonString", "Transform",
+})  # fmt: skip
+_YAML = "tag:yaml.org,2002:"
+
+
+class TemplateError(Exception):
+    """What is wrong with a template, and where: `path` leads to the part, `line` counts from 1 where it is known."""
+
+    def __init__(self, message: str, path: Path = (), line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.line = line
+
+
+class Document(NamedTuple):
+    value: Any
+    lines: dict[Path, int]
+
+    def line(self, path: Path) -> int | None:
+        """The line of the part at `path`, or of the nearest part around it."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return None
+
+
+def parse(text: str) -> Document:
+    """Raises TemplateError for what is no template text. JSON is read as the YAML that it is."""
+    if "\t" in text and text.lstrip().startswith("{"):
+        # JSON may be indented by tabs, YAML may not. Inside JSON's strings a tab cannot stand.
+        text = text.replace("\t", " ")
+    try:
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        detail = ", ".join(part for part in (error.context, error.problem) if part)
+        raise TemplateError(f"Template format error: {detail}{where}", line=mark.line + 1 if mark else None) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise TemplateError(f"Template format error: {' '.join(str(error).split()) or 'nested too deeply'}") from None
+    if node is None:
+        raise TemplateError("Template format error: the template is empty", line=1)
+    builder = _Builder()
+    value = builder.build(node, ())
+    return Document(value, builder.lines)
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.lines: dict[Path, int] = {}
+        self._seen: set[int] = set()
+        self._scalars = yaml.SafeLoader("")
+
+    def build(self, node: yaml.Node, path: Path) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if len(path) > MAX_DEPTH:
+            raise TemplateError("Template format error: the template is nested too deeply", path, line)
+        if id(node) in self._seen:
+            raise TemplateError(
+                "Template format error: YAML aliases are not allowed in CloudFormation templates", path, line
+            )
+        self._seen.add(id(node))
+        tag = node.tag
+        if tag.startswith("!"):
+            return self._function(tag[1:], node, path)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            if tag != _YAML + "seq":
+                raise TemplateError(f"Template format error: the YAML tag {tag} is not supported", path, line)
+            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        if node.tag != _YAML + "map":
+            raise TemplateError(f"Template format error: the YAML tag {node.tag} is not supported", path)
+        made: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise TemplateError("Template format error: keys must be strings", path, line)
+            key = key_node.value
+            if key == "<<" and key_node.tag == _YAML + "merge":
+                raise TemplateError("Template format error: YAML merges (<<) are not supported", path, line)
+            if key in made:
+                raise TemplateError(f"Template format error: Duplicate key {key}", (*path, key), line)
+            self.lines[(*path, key)] = line
+            made[key] = self.build(value_node, (*path, key))
+        return made
+
+    def _function(self, name: str, node: yaml.Node, path: Path) -> dict[str, Any]:
+        if name not in _PLAIN_TAGS and name not in _FUNCTIONS:
+            raise TemplateError(f"Template format error: unknown tag !{name}", path, node.start_mark.line + 1)
+        key = _PLAIN_TAGS.get(name, f"Fn::{name}")
+        inner: Any
+        if isinstance(node, yaml.ScalarNode):
+            inner = node.value
+            self.lines[(*path, key)] = node.start_mark.line + 1
+            if name == "GetAtt":
+                inner = inner.split(".", 1)
+        else:
+            kind = "map" if isinstance(node, yaml.MappingNode) else "seq"
+            node.tag = _YAML + kind
+            self._seen.discard(id(node))
+            inner = self.build(node, (*path, key))
+        return {key: inner}
+
+    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+        tag = node.tag.removeprefix(_YAML)
+        if tag in ("str", "timestamp"):
+            # A date such as a policy's Version is the string that it looks like.
+            return node.value
+        if tag in ("bool", "int", "float", "null"):
+            try:
+                return self._scalars.construct_object(yaml.ScalarNode(node.tag, node.value))
+            except (yaml.YAMLError, ValueError) as error:
+                raise TemplateError(f"Template format error: {error}", path, node.start_mark.line + 1) from None
+        raise TemplateError(f"Template format error: the YAML tag {node.tag} is not supported", path)

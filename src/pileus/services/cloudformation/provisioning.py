@@ -1,0 +1,530 @@
+"""Carries a stack from one state to the next, step by step, so that a crash at any moment loses nothing.
+
+Every step is written down before it is taken and when it is done. Going on after a crash is running the operation
+again: resources that are as they should be are left alone, and one that was cut off is taken up where it was.
+Resources are handled one after another, each after those that it requires.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from pileus.aws.errors import AWSError
+from pileus.aws.identifiers import request_id, upper
+from pileus.services.cloudformation import graph
+from pileus.services.cloudformation.changes import differences, replaces, resolve
+from pileus.services.cloudformation.documents import TemplateError
+from pileus.services.cloudformation.exports import ImportLog, check_unused, publish
+from pileus.services.cloudformation.intrinsics import Scope
+from pileus.services.cloudformation.parameters import NO_ECHO, hidden, typed
+from pileus.services.cloudformation.records import (
+    NAMES,
+    OPERATIONS,
+    RESOURCES,
+    STACKS,
+    Event,
+    Operation,
+    Resource,
+    Stack,
+    Version,
+    add_event,
+    resources_of,
+)
+from pileus.services.cloudformation.resources import TYPES
+from pileus.services.cloudformation.resources.resource import Caller, ResourceType, Work
+from pileus.services.cloudformation.template import Desired, Template, desired, outputs
+from pileus.services.context import Cloud
+from pileus.store.interface import Transaction
+
+log = logging.getLogger(__name__)
+
+STACK_TYPE = "AWS::CloudFormation::Stack"
+
+
+class LostError(Exception):
+    """Another process has taken the operation over."""
+
+
+class StepError(Exception):
+    """A resource could not be made, changed or deleted; without a logical id, the stack itself could not be."""
+
+    def __init__(self, logical_id: str, reason: str) -> None:
+        super().__init__(reason)
+        self.logical_id = logical_id
+        self.reason = reason
+
+
+def template_of(version: Version) -> Template:
+    return Template(json.loads(version.processed))
+
+
+def _secrets(template: Template, version: Version) -> list[str]:
+    """The values of parameters that are declared NoEcho, as JSON writes them inside a string."""
+    declared = template.section("Parameters")
+    values = (value for name, value in version.parameters.items() if name in declared and hidden(declared[name]))
+    return [json.dumps(value)[1:-1] for value in values if value]
+
+
+class Run:
+    """One operation on one stack, in this process. `caller` makes the calls of its steps."""
+
+    def __init__(self, cloud: Cloud, operation: Operation, stack: Stack, caller: Caller) -> None:
+        self.cloud = cloud
+        self.operation = operation
+        self.stack = stack
+        self.caller = caller
+        self.resources = resources_of(cloud.store, stack)
+        self.imports = ImportLog(cloud.store, stack)
+        self.template = template_of(operation.goal)
+        self._secrets = _secrets(self.template, operation.goal)
+
+    async def execute(self) -> None:
+        await {"CREATE": self._create, "UPDATE": self._update, "DELETE": self._delete}[self.operation.kind]()
+
+    # --- the three operations ---------------------------------------------------------------------------------------
+
+    async def _create(self) -> None:
+        if self.operation.phase == "forward":
+            try:
+                await self._forward()
+                await self._succeed("CREATE_COMPLETE")
+                await self._finish()
+                return
+            except StepError as error:
+                reason = _failed("create", [error.logical_id]) if error.logical_id else error.reason
+                if self.stack.on_failure == "DO_NOTHING":
+                    await self._mark("CREATE_FAILED", reason)
+                    await self._finish()
+                    return
+                status = "DELETE_IN_PROGRESS" if self.stack.on_failure == "DELETE" else "ROLLBACK_IN_PROGRESS"
+                self.operation.phase = "rollback"
+                await self._mark(status, f"{reason} Rollback requested by user.")
+        done = "DELETE" if self.stack.on_failure == "DELETE" else "ROLLBACK"
+        failed = await self._delete_all(self.resources.values())
+        if failed:
+            await self._mark(f"{done}_FAILED", _failed("delete", failed))
+        elif done == "DELETE":
+            await self._bury()
+        else:
+            await self._mark("ROLLBACK_COMPLETE")
+        await self._finish()
+
+    async def _update(self) -> None:
+        operation = self.operation
+        if operation.phase == "forward":
+            try:
+                await self._forward()
+                wanted = self._wanted()
+                operation.garbage += [item for name, item in self.resources.items() if name not in wanted]
+                operation.phase = "cleanup"
+                await self._succeed("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+            except StepError as error:
+                verb = "update" if operation.before.get(error.logical_id) else "create"
+                reason = _failed(verb, [error.logical_id]) if error.logical_id else error.reason
+                operation.phase = "rollback"
+                operation.garbage = []
+                await self._mark("UPDATE_ROLLBACK_IN_PROGRESS", reason)
+        if operation.phase == "rollback":
+            try:
+                await self._restore()
+            except StepError as error:
+                await self._mark("UPDATE_ROLLBACK_FAILED", _failed("update", [error.logical_id]))
+                await self._finish()
+                return
+            operation.phase = "rollback_cleanup"
+            await self._mark("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        # What cannot be deleted now stays, and is told about in the events: the stack is what it should be.
+        await self._delete_all(operation.garbage)
+        await self._mark("UPDATE_COMPLETE" if operation.phase == "cleanup" else "UPDATE_ROLLBACK_COMPLETE")
+        await self._finish()
+
+    async def _delete(self) -> None:
+        try:
+            check_unused(self.cloud.store, self.stack)
+        except AWSError as error:
+            await self._mark("DELETE_FAILED", f"Delete canceled. {error.message}")
+            await self._finish()
+            return
+        failed = await self._delete_all(list(self.resources.values()), retain=self.operation.retain)
+        if failed:
+            await self._mark("DELETE_FAILED", _failed("delete", failed))
+        else:
+            await self._bury()
+        await self._finish()
+
+    # --- making and changing ----------------------------------------------------------------------------------------
+
+    def _scope(self) -> Scope:
+        return scope_of(self.stack, self.operation.goal, self.template, self._value, self.imports.value)
+
+    def _value(self, logical_id: str, attribute: str | None) -> Any:
+        resource = self.resources[logical_id]
+        if attribute is None:
+            return resource.physical_id
+        if attribute not in resource.attributes:
+            raise TemplateError(f"Attribute '{attribute}' does not exist in schema of {logical_id}")
+        return resource.attributes[attribute]
+
+    def _wanted(self) -> dict[str, Desired]:
+        return desired(self.template, self._scope(), TYPES)
+
+    async def _forward(self) -> None:
+        scope = self._scope()
+        deadline = None
+        if self.stack.timeout_minutes is not None and self.operation.kind == "CREATE":
+            deadline = self.operation.started + 60 * self.stack.timeout_minutes
+        for item in self._wanted().values():
+            if deadline is not None and self.cloud.clock.time() > deadline:
+                raise StepError(item.logical_id, "Stack creation time exceeded the specified timeout")
+            await self._reconcile(item, scope)
+
+    async def _reconcile(self, item: Desired, scope: Scope) -> None:
+        kind = TYPES[item.type]
+        current = self.resources.get(item.logical_id)
+        if current is not None and current.making:
+            await self._make(current, kind, resumed=True)
+            return
+        before = self.operation.before.get(item.logical_id) or current
+        if current is not None and before is not None and current.physical_id != before.physical_id:
+            return  # Replaced already, before the process ended.
+        try:
+            properties = resolve(item, kind, scope, self.operation.goal.tags)
+        except TemplateError as problem:
+            self._keep(item.logical_id)
+            verb = "UPDATE" if current else "CREATE"
+            base = current or Resource(item.logical_id, item.type, "", 0.0)
+            raise await self._fail(base, f"{verb}_FAILED", problem.message) from None
+        if current is None or before is None:
+            await self._make(self._new(item, properties), kind)
+            return
+        changed = differences(before.properties, properties)
+        if current.type != item.type or replaces(kind, changed):
+            await self._replace(item, current, properties, kind)
+            return
+        if not changed:
+            await self._describe(item, current)
+            return
+        if current.status != "UPDATE_COMPLETE" or current.properties != properties:
+            self._keep(item.logical_id)
+            await self._update_in_place(_renewed(before, item, properties), before.properties, kind)
+
+    def _new(self, item: Desired, properties: dict[str, Any]) -> Resource:
+        return Resource(
+            item.logical_id, item.type, "CREATE_IN_PROGRESS", 0.0, properties=properties, metadata=item.metadata,
+            requires=list(item.requires), deletion_policy=item.deletion_policy,
+            update_replace_policy=item.update_replace_policy, suffix=upper(12), making=True,
+        )  # fmt: skip
+
+    async def _make(self, resource: Resource, kind: ResourceType, *, resumed: bool = False) -> None:
+        name = resource.logical_id
+        self._keep(name)
+        self.resources[name] = resource
+        if not resumed:
+            await self._record(resource, resource.status)
+        verb = resource.status.removesuffix("_IN_PROGRESS")
+        work = self._work(resource, kind, resumed=resumed)
+        try:
+            await self._step(kind.create, work)
+        except StepError as error:
+            raise await self._fail(resource, f"{verb}_FAILED", error.reason) from None
+        resource.physical_id, resource.attributes, resource.making = work.physical_id, work.attributes, False
+        await self._record(resource, f"{verb}_COMPLETE")
+
+    async def _describe(self, item: Desired, current: Resource) -> None:
+        """Takes over what CloudFormation itself keeps of a resource that is otherwise as it should be."""
+        fresh = _renewed(current, item, current.properties)
+        if fresh != current:
+            self._keep(item.logical_id)
+            self.resources[item.logical_id] = fresh
+            await self._commit(lambda tx: self._put(tx, fresh))
+
+    def _keep(self, name: str) -> None:
+        """Remembers a resource as it was before this operation touched it."""
+        current = self.resources.get(name)
+        self.operation.before.setdefault(name, None if current is None else msgspec.structs.replace(current))
+
+    async def _update_in_place(self, fresh: Resource, previous: dict[str, Any], kind: ResourceType) -> None:
+        self.resources[fresh.logical_id] = fresh
+        await self._record(fresh, "UPDATE_IN_PROGRESS")
+        work = self._work(fresh, kind)
+        work.previous, work.physical_id, work.attributes = previous, fresh.physical_id, dict(fresh.attributes)
+        try:
+            await self._step(kind.update, work)
+        except StepError as error:
+            raise await self._fail(fresh, "UPDATE_FAILED", error.reason) from None
+        fresh.physical_id, fresh.attributes = work.physical_id, work.attributes
+        await self._record(fresh, "UPDATE_COMPLETE")
+
+    async def _replace(self, item: Desired, current: Resource, properties: dict[str, Any], kind: ResourceType) -> None:
+        named = kind.name_property
+        if (
+            current.type == item.type
+            and named
+            and named in properties
+            and properties[named] == current.properties.get(named)
+        ):
+            message = (
+                "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
+                f"Rename {properties[named]} and update the stack again."
+            )
+            self._keep(item.logical_id)
+            raise await self._fail(current, "UPDATE_FAILED", message)
+        fresh = self._new(item, properties)
+        fresh.status = "UPDATE_IN_PROGRESS"
+        fresh.reason = "Requested update requires the creation of a new physical resource; hence creating one."
+        self.operation.garbage.append(msgspec.structs.replace(current))
+        await self._make(fresh, kind)
+
+    # --- going back -------------------------------------------------------------------------------------------------
+
+    async def _restore(self) -> None:
+        """Every resource that was touched as it was before; what was made instead becomes garbage."""
+        operation = self.operation
+        made = {item.physical_id for item in operation.garbage}
+        for name, before in operation.before.items():
+            current = self.resources.get(name)
+            if current is None:
+                continue
+            if before is not None and current.physical_id == before.physical_id and not current.making:
+                if current.properties != before.properties:
+                    fresh = msgspec.structs.replace(before, reason="")
+                    await self._update_in_place(fresh, current.properties, TYPES[before.type])
+                    continue
+            elif current.physical_id and current.physical_id not in made:
+                operation.garbage.append(current)
+            await self._forget(current, before)
+
+    async def _forget(self, current: Resource, before: Resource | None) -> None:
+        name = current.logical_id
+        if before is not None:
+            self.resources[name] = before
+            await self._commit(lambda tx: self._put(tx, before))
+            return
+        if not current.physical_id:
+            del self.resources[name]
+            await self._commit(lambda tx: RESOURCES.delete(tx, *self._within, name))
+
+    # --- deleting ---------------------------------------------------------------------------------------------------
+
+    async def _delete_all(self, resources: Iterable[Resource], retain: Iterable[str] = ()) -> list[str]:
+        """Logical ids of those that could not be deleted. Nothing goes before what requires it."""
+        by_key = {(item.logical_id, item.physical_id): item for item in resources}
+        order = _order(by_key.values())
+        failed: list[str] = []
+        kept: set[str] = set()
+        for logical_id in reversed(order):
+            for item in [item for item in by_key.values() if item.logical_id == logical_id]:
+                if logical_id in kept:
+                    failed.append(logical_id)
+                    continue
+                try:
+                    await self._remove(item, skip=logical_id in retain)
+                except StepError:
+                    failed.append(logical_id)
+            if logical_id in failed:
+                kept.update(need for item in by_key.values() if item.logical_id == logical_id for need in item.requires)
+        return failed
+
+    async def _remove(self, item: Resource, *, skip: bool) -> None:
+        kind = TYPES[item.type]
+        own = self.resources.get(item.logical_id)
+        current = own is not None and own.physical_id == item.physical_id
+        policy = item.deletion_policy if self._leaves(item) else item.update_replace_policy
+        if item.status == "DELETE_COMPLETE" or (not item.physical_id and not current):
+            return
+        if item.physical_id and (skip or (policy != "Delete" and not self._undoing(policy))):
+            await self._end(item, "DELETE_SKIPPED", current)
+            return
+        if item.physical_id:
+            await self._record(item, "DELETE_IN_PROGRESS", keep=current)
+            work = self._work(item, kind)
+            work.physical_id, work.attributes = item.physical_id, dict(item.attributes)
+            try:
+                await self._step(kind.delete, work)
+            except StepError as error:
+                raise await self._fail(item, "DELETE_FAILED", error.reason, keep=current) from None
+        await self._end(item, "DELETE_COMPLETE", current)
+
+    def _leaves(self, item: Resource) -> bool:
+        """Whether the template does without the resource, rather than with another in its place."""
+        if self.operation.kind != "UPDATE" or self.operation.phase == "rollback_cleanup":
+            return True
+        own = self.resources.get(item.logical_id)
+        return own is None or own.physical_id == item.physical_id
+
+    def _undoing(self, policy: str) -> bool:
+        """RetainExceptOnCreate holds once the operation that made the resource has succeeded."""
+        return policy == "RetainExceptOnCreate" and self.operation.phase in ("rollback", "rollback_cleanup")
+
+    async def _end(self, item: Resource, status: str, current: bool) -> None:
+        def change(tx: Transaction) -> None:
+            if current:
+                RESOURCES.delete(tx, *self._within, item.logical_id)
+            if item.physical_id:
+                add_event(tx, self.stack, self._event(item, status))
+
+        item.status = status
+        if current:
+            del self.resources[item.logical_id]
+        await self._commit(change)
+
+    async def _bury(self) -> None:
+        self.stack.deleted = self.cloud.clock.time()
+
+        def change(tx: Transaction) -> None:
+            NAMES.delete(tx, self.stack.account, self.stack.region, self.stack.name)
+            publish(tx, self.stack, [])
+            self.imports.clear(tx)
+
+        await self._commit(change)
+        await self._mark("DELETE_COMPLETE")
+
+    # --- steps and their journal ------------------------------------------------------------------------------------
+
+    def _work(self, resource: Resource, kind: ResourceType, *, resumed: bool = False) -> Work:
+        async def remember(physical_id: str) -> None:
+            resource.physical_id = physical_id
+            reason = "Resource creation Initiated"
+            await self._record(resource, resource.status, reason=reason)
+
+        settings = self.cloud.settings
+        return Work(
+            self.caller, self.stack.region, self.stack.account, self.stack.name, resource.logical_id,
+            resource.properties, suffix=resource.suffix, resumed=resumed, remember=remember,
+            physical_id=resource.physical_id, site=f"localhost:{settings.port}",
+        )  # fmt: skip
+
+    async def _step(self, step: Callable[[Work], Awaitable[None]], work: Work) -> None:
+        try:
+            await step(work)
+        except AWSError as error:
+            raise StepError(work.logical_id, f"{error.message or error.code} (Error Code: {error.code})") from None
+        except TemplateError as problem:
+            raise StepError(work.logical_id, problem.message) from None
+        except LostError:
+            raise
+        except Exception:
+            log.exception("provisioning %s of %s", work.logical_id, work.stack_name)
+            raise StepError(work.logical_id, "Internal Failure") from None
+
+    async def _fail(self, resource: Resource, status: str, reason: str, *, keep: bool = True) -> StepError:
+        self.resources.setdefault(resource.logical_id, resource)
+        await self._record(resource, status, reason=reason, keep=keep)
+        return StepError(resource.logical_id, reason)
+
+    @property
+    def _within(self) -> tuple[str, str, str]:
+        return self.stack.account, self.stack.region, self.stack.id
+
+    def _put(self, tx: Transaction, resource: Resource) -> None:
+        RESOURCES.put(tx, *self._within, resource.logical_id, value=resource)
+
+    async def _record(self, resource: Resource, status: str, *, reason: str | None = None, keep: bool = True) -> None:
+        """Writes down where a resource stands, and tells it. `keep` is False for one that another has replaced."""
+        resource.status = status
+        resource.updated = self.cloud.clock.time()
+        resource.reason = reason if reason is not None else ("" if status.endswith("COMPLETE") else resource.reason)
+
+        def change(tx: Transaction) -> None:
+            if keep:
+                self._put(tx, resource)
+            add_event(tx, self.stack, self._event(resource, status, resource.reason))
+
+        await self._commit(change)
+
+    async def _succeed(self, status: str) -> None:
+        """The stack is what was asked for: its outputs count, its exports are public."""
+        stack = self.stack
+        earlier = stack.version, stack.outputs, stack.status
+        try:
+            stack.outputs = outputs(self.template, self._scope())
+            stack.version = self.operation.goal
+            await self._mark(status, also=self._publish)
+        except (TemplateError, AWSError) as error:
+            stack.version, stack.outputs, stack.status = earlier
+            raise StepError("", error.message) from None
+
+    def _publish(self, tx: Transaction) -> None:
+        publish(tx, self.stack, self.stack.outputs)
+        self.imports.write(tx)
+
+    async def _mark(self, status: str, reason: str = "", also: Callable[[Transaction], None] | None = None) -> None:
+        self.stack.status = status
+        self.stack.reason = reason
+
+        def change(tx: Transaction) -> None:
+            if also is not None:
+                also(tx)
+            own = Resource(self.stack.name, STACK_TYPE, status, 0.0, physical_id=self.stack.id)
+            add_event(tx, self.stack, self._event(own, status, reason))
+
+        await self._commit(change)
+
+    async def _commit(self, change: Callable[[Transaction], None]) -> None:
+        operation = self.operation
+        operation.beat = self.cloud.clock.time()
+
+        def all_of_it(tx: Transaction) -> None:
+            kept = OPERATIONS.get(tx, *self._within)
+            if kept is None or kept.owner != operation.owner:
+                raise LostError(self.stack.id)
+            change(tx)
+            OPERATIONS.put(tx, *self._within, value=operation)
+            STACKS.put(tx, *self._within, value=self.stack)
+
+        await self.cloud.store.transact(all_of_it)
+
+    async def _finish(self) -> None:
+        await self.cloud.store.transact(lambda tx: OPERATIONS.delete(tx, *self._within))
+
+    def _event(self, resource: Resource, status: str, reason: str = "") -> Event:
+        properties = ""
+        if resource.type != STACK_TYPE:
+            properties = self._masked(json.dumps(resource.properties, default=str))
+        return Event(
+            request_id(), self.cloud.clock.time(), resource.logical_id, resource.physical_id, resource.type, status,
+            reason, properties, self.operation.token,
+        )  # fmt: skip
+
+    def _masked(self, written: str) -> str:
+        for secret in self._secrets:
+            written = written.replace(secret, NO_ECHO)
+        return written
+
+
+def _failed(verb: str, logical_ids: list[str]) -> str:
+    return f"The following resource(s) failed to {verb}: [{', '.join(logical_ids)}]."
+
+
+def _renewed(resource: Resource, item: Desired, properties: dict[str, Any]) -> Resource:
+    """`resource` with what the template says of it now."""
+    return msgspec.structs.replace(
+        resource, properties=properties, metadata=item.metadata, requires=list(item.requires), reason="",
+        deletion_policy=item.deletion_policy, update_replace_policy=item.update_replace_policy,
+    )  # fmt: skip
+
+
+def _order(resources: Iterable[Resource]) -> list[str]:
+    requirements = {item.logical_id: item.requires for item in resources}
+    try:
+        return graph.order(requirements)
+    except graph.CycleError:
+        # Two versions of a template, mixed by a rollback that failed, can want opposite orders.
+        return list(requirements)
+
+
+def scope_of(
+    stack: Stack, version: Version, template: Template, resource: Callable[[str, str | None], Any],
+    export: Callable[[str], str],
+) -> Scope:  # fmt: skip
+    return Scope(
+        stack.region, stack.account, stack.name, stack.id,
+        parameters=typed(template.section("Parameters"), version.parameters),
+        mappings=template.section("Mappings"), conditions=template.section("Conditions"),
+        resource=resource, export=export,
+    )  # fmt: skip

@@ -1,0 +1,285 @@
+"""Stacks: CreateStack, UpdateStack, DeleteStack, DescribeStacks, ListStacks, UpdateTerminationProtection."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pileus.aws.arn import arn
+from pileus.aws.errors import AWSError
+from pileus.aws.identifiers import request_id
+from pileus.services.cloudformation import service
+from pileus.services.cloudformation.access import PASS_ROLE, anywhere, find_stack, invalid, on_stack, refuse
+from pileus.services.cloudformation.changes import plan
+from pileus.services.cloudformation.documents import TemplateError
+from pileus.services.cloudformation.exports import ImportLog
+from pileus.services.cloudformation.parameters import NO_ECHO, hidden
+from pileus.services.cloudformation.provisioning import STACK_TYPE, scope_of, template_of
+from pileus.services.cloudformation.records import (
+    NAMES,
+    STACKS,
+    Change,
+    Event,
+    Operation,
+    Stack,
+    Version,
+    add_event,
+    resources_of,
+)
+from pileus.services.cloudformation.resources import TYPES
+from pileus.services.cloudformation.runner import Runner, begin
+from pileus.services.cloudformation.submission import refused, submit
+from pileus.services.cloudformation.template import desired, outputs
+from pileus.services.context import Context
+from pileus.services.operation import Shape
+from pileus.store import paging
+from pileus.store.interface import Reader, Transaction
+
+Kind = Literal["CREATE", "UPDATE", "DELETE"]
+UNSUPPORTED = (
+    "RollbackConfiguration", "NotificationARNs", "ResourceTypes", "StackPolicyBody", "StackPolicyURL",
+    "StackPolicyDuringUpdateBody", "StackPolicyDuringUpdateURL", "RetainExceptOnCreate", "DeploymentConfig",
+    "DisableValidation",
+)  # fmt: skip
+UPDATABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+PAGE = 100
+
+
+def moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def present(shape: dict[str, Any]) -> Shape:
+    """Without the members that there is nothing to say of."""
+    return {name: value for name, value in shape.items() if value not in (None, "")}
+
+
+def new_stack(context: Context, name: str, status: str) -> Stack:
+    identifier = arn("cloudformation", context.region, context.account, f"stack/{name}/{request_id()}")
+    return Stack(identifier, name, context.account, context.region, context.cloud.clock.time(), status)
+
+
+def put_stack(tx: Transaction, stack: Stack) -> None:
+    STACKS.put(tx, stack.account, stack.region, stack.id, value=stack)
+
+
+def reserve(tx: Transaction, stack: Stack) -> None:
+    """Gives the stack its name. Raises AWSError where another has it."""
+    key = (stack.account, stack.region, stack.name)
+    if NAMES.get(tx, *key) not in (None, stack.id):
+        raise AWSError("AlreadyExistsException", f"Stack [{stack.name}] already exists", status=400)
+    NAMES.put(tx, *key, value=stack.id)
+
+
+def current(tx: Reader, stack: Stack) -> Stack:
+    """The stack as it is now. Raises AWSError while another operation is at it."""
+    now = STACKS.get(tx, stack.account, stack.region, stack.id)
+    if now is None:
+        raise invalid(f"Stack with id {stack.name} does not exist")
+    return now
+
+
+def open_operation(
+    context: Context,
+    tx: Transaction,
+    stack: Stack,
+    kind: Kind,
+    goal: Version,
+    *,
+    token: str = "",
+    retain: list[str] | None = None,
+) -> Operation:
+    """Puts the stack into the operation's first state, with the first line of its journal and its first event."""
+    now = context.cloud.clock.time()
+    stack.status, stack.reason = f"{kind}_IN_PROGRESS", "User Initiated"
+    if kind == "UPDATE":
+        stack.updated = now
+    operation = Operation(
+        stack.id, stack.account, stack.region, kind, context.principal, goal, now, context.cloud.part(Runner).id, now,
+        token=token, retain=retain or [],
+    )  # fmt: skip
+    put_stack(tx, stack)
+    begin(tx, stack, operation)
+    event = Event(request_id(), now, stack.name, stack.id, STACK_TYPE, stack.status, stack.reason, token=token)
+    add_event(tx, stack, event)
+    return operation
+
+
+def updatable(stack: Stack) -> None:
+    if stack.status not in UPDATABLE:
+        raise invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
+
+
+def planned(context: Context, stack: Stack, goal: Version) -> tuple[list[Change], bool]:
+    """What would change, and whether anything at all would: outputs and tags count too. Raises AWSError."""
+    template = template_of(goal)
+    resources = resources_of(context.store, stack)
+
+    def value(logical_id: str, attribute: str | None) -> Any:
+        resource = resources.get(logical_id)
+        if resource is None:
+            return ""
+        return resource.physical_id if attribute is None else resource.attributes.get(attribute, "")
+
+    scope = scope_of(stack, goal, template, value, ImportLog(context.store, stack).value)
+    try:
+        changes = plan(desired(template, scope, TYPES), resources, TYPES, scope, goal.tags)
+        if changes or stack.version is None:
+            return changes, True
+        return [], outputs(template, scope) != stack.outputs or goal.tags != stack.version.tags
+    except TemplateError as problem:
+        raise refused(problem) from None
+
+
+@service.operation(
+    "CreateStack", access=on_stack("CreateStack", passes_role=True), actions=("cloudformation:CreateStack", PASS_ROLE)
+)
+async def create_stack(context: Context, request: Shape) -> Shape:
+    refuse(request, *UNSUPPORTED)
+    if request.get("OnFailure") and "DisableRollback" in request:
+        raise invalid("Either DisableRollback or OnFailure can be specified, not both.")
+    goal = await submit(context, request, role_arn=request.get("RoleARN", ""))
+    stack = new_stack(context, request["StackName"], "CREATE_IN_PROGRESS")
+    stack.version = goal
+    stack.on_failure = "DO_NOTHING" if request.get("DisableRollback") else request.get("OnFailure", "ROLLBACK")
+    stack.timeout_minutes = request.get("TimeoutInMinutes")
+    stack.termination_protection = bool(request.get("EnableTerminationProtection"))
+    planned(context, stack, goal)
+
+    def change(tx: Transaction) -> Operation:
+        reserve(tx, stack)
+        return open_operation(context, tx, stack, "CREATE", goal, token=request.get("ClientRequestToken", ""))
+
+    context.cloud.part(Runner).start(await context.store.transact(change))
+    return {"StackId": stack.id}
+
+
+@service.operation(
+    "UpdateStack", access=on_stack("UpdateStack", passes_role=True), actions=("cloudformation:UpdateStack", PASS_ROLE)
+)
+async def update_stack(context: Context, request: Shape) -> Shape:
+    refuse(request, *UNSUPPORTED, "DisableRollback")
+    stack = find_stack(context, request["StackName"])
+    updatable(stack)
+    role = request.get("RoleARN") or (stack.version.role_arn if stack.version else "")
+    goal = await submit(context, request, role_arn=role, previous=stack.version)
+    if not planned(context, stack, goal)[1]:
+        raise invalid("No updates are to be performed.")
+
+    def change(tx: Transaction) -> Operation:
+        now = current(tx, stack)
+        updatable(now)
+        return open_operation(context, tx, now, "UPDATE", goal, token=request.get("ClientRequestToken", ""))
+
+    context.cloud.part(Runner).start(await context.store.transact(change))
+    return {"StackId": stack.id}
+
+
+@service.operation(
+    "DeleteStack", access=on_stack("DeleteStack", passes_role=True), actions=("cloudformation:DeleteStack", PASS_ROLE)
+)
+async def delete_stack(context: Context, request: Shape) -> Shape:
+    """Deleting what is not there succeeds, as on AWS."""
+    refuse(request, "DeletionMode")
+    try:
+        stack = find_stack(context, request["StackName"])
+    except AWSError:
+        return {}
+    retain = request.get("RetainResources") or []
+
+    def change(tx: Transaction) -> Operation | None:
+        now = current(tx, stack)
+        if now.status in ("DELETE_COMPLETE", "DELETE_IN_PROGRESS"):
+            return None
+        if now.busy:
+            raise invalid(f"Stack:{now.id} is in {now.status} state and can not be deleted.")
+        if now.termination_protection:
+            raise invalid(f"Stack [{now.name}] cannot be deleted while TerminationProtection is enabled")
+        if retain and now.status != "DELETE_FAILED":
+            raise invalid(
+                f"Invalid operation on stack [{now.id}]. When you delete a stack, specify which resources to retain "
+                "only when the stack is in the DELETE_FAILED state."
+            )
+        goal = now.version or Version("", "{}")
+        if request.get("RoleARN"):
+            goal.role_arn = request["RoleARN"]
+        token = request.get("ClientRequestToken", "")
+        return open_operation(context, tx, now, "DELETE", goal, token=token, retain=retain)
+
+    operation = await context.store.transact(change)
+    if operation is not None:
+        context.cloud.part(Runner).start(operation)
+    return {}
+
+
+@service.operation("DescribeStacks", access=on_stack("DescribeStacks"))
+async def describe_stacks(context: Context, request: Shape) -> Shape:
+    if request.get("StackName"):
+        return {"Stacks": [_described(find_stack(context, request["StackName"]))]}
+    stacks, token = _page(context, request, lambda stack: stack.deleted is None)
+    return present({"Stacks": [_described(stack) for stack in stacks], "NextToken": token})
+
+
+@service.operation("ListStacks", access=anywhere("ListStacks"))
+async def list_stacks(context: Context, request: Shape) -> Shape:
+    statuses = request.get("StackStatusFilter") or []
+    stacks, token = _page(context, request, lambda stack: not statuses or stack.status in statuses)
+    return present({"StackSummaries": [_summary(stack) for stack in stacks], "NextToken": token})
+
+
+@service.operation("UpdateTerminationProtection", access=on_stack("UpdateTerminationProtection"))
+async def update_termination_protection(context: Context, request: Shape) -> Shape:
+    stack = find_stack(context, request["StackName"])
+
+    def change(tx: Transaction) -> None:
+        now = current(tx, stack)
+        now.termination_protection = request["EnableTerminationProtection"]
+        put_stack(tx, now)
+
+    await context.store.transact(change)
+    return {"StackId": stack.id}
+
+
+def _page(context: Context, request: Shape, wanted: Any) -> tuple[list[Stack], str | None]:
+    try:
+        after = paging.decode(request.get("NextToken"))
+    except ValueError:
+        raise invalid("Invalid NextToken") from None
+    found = STACKS.scan(context.store, context.account, context.region, after=after)
+    rows, token = paging.page(((key, stack) for key, stack in found if wanted(stack)), PAGE)
+    return [stack for _, stack in rows], token
+
+
+def _summary(stack: Stack) -> Shape:
+    return present({
+        "StackId": stack.id, "StackName": stack.name, "TemplateDescription": _description(stack),
+        "CreationTime": moment(stack.created), "LastUpdatedTime": moment(stack.updated),
+        "DeletionTime": moment(stack.deleted), "StackStatus": stack.status, "StackStatusReason": stack.reason,
+        "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+    })  # fmt: skip
+
+
+def _described(stack: Stack) -> Shape:
+    version = stack.version or Version("", "{}")
+    summary = _summary(stack)
+    return {name: value for name, value in summary.items() if name != "TemplateDescription"} | present({
+        "ChangeSetId": stack.change_set_id, "Description": _description(stack),
+        "Parameters": described_parameters(version), "RollbackConfiguration": {},
+        "DisableRollback": stack.on_failure == "DO_NOTHING", "NotificationARNs": [],
+        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": version.capabilities,
+        "Outputs": stack.outputs, "RoleARN": version.role_arn,
+        "Tags": [{"Key": key, "Value": value} for key, value in version.tags.items()],
+        "EnableTerminationProtection": stack.termination_protection,
+    })  # fmt: skip
+
+
+def _description(stack: Stack) -> str:
+    return template_of(stack.version).description if stack.version else ""
+
+
+def described_parameters(version: Version) -> list[Shape]:
+    declared = template_of(version).section("Parameters")
+    return [
+        {"ParameterKey": name, "ParameterValue": NO_ECHO if hidden(declared.get(name, {})) else value}
+        for name, value in version.parameters.items()
+    ]
