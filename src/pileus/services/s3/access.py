@@ -1,0 +1,227 @@
+"""What S3's operations ask the policy engine.
+
+Bucket policies, ACL grants and public-access blocks all become resource policies of the question, so that one engine
+decides. https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-language-overview.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pileus.aws.errors import AWSError
+from pileus.security.policy.document import Policy, parse
+from pileus.security.principals import Principal
+from pileus.services.context import Cloud, Context
+from pileus.services.operation import Access, AccessRule, Shape
+from pileus.services.s3 import grants, public_access, versions
+from pileus.services.s3.names import bucket_arn, no_such_bucket, object_arn
+from pileus.services.s3.state import Bucket, Grant, Version, bucket_of
+
+_REQUEST_KEYS = {
+    "VersionId": "s3:versionid",
+    "ACL": "s3:x-amz-acl",
+    "GrantFullControl": "s3:x-amz-grant-full-control",
+    "GrantRead": "s3:x-amz-grant-read",
+    "GrantReadACP": "s3:x-amz-grant-read-acp",
+    "GrantWrite": "s3:x-amz-grant-write",
+    "GrantWriteACP": "s3:x-amz-grant-write-acp",
+    "MetadataDirective": "s3:x-amz-metadata-directive",
+    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
+    "StorageClass": "s3:x-amz-storage-class",
+    "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
+    "ObjectOwnership": "s3:x-amz-object-ownership",
+    "ObjectLockMode": "s3:object-lock-mode",
+    "ObjectLockLegalHoldStatus": "s3:object-lock-legal-hold",
+    "IfMatch": "s3:if-match",
+    "IfNoneMatch": "s3:if-none-match",
+}
+_LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
+
+
+def find(context: Context, request: Mapping[str, Any]) -> Bucket:
+    """The bucket that a request names. Raises NoSuchBucket, and AccessDenied for another owner than it expects."""
+    return existing(context, request["Bucket"], request.get("ExpectedBucketOwner"))
+
+
+def existing(context: Context, name: str, expected_owner: str | None = None) -> Bucket:
+    bucket = bucket_of(context.cloud, name)
+    if bucket is None:
+        raise no_such_bucket(name)
+    if expected_owner and expected_owner != bucket.account:
+        raise AWSError("AccessDenied", "Access Denied", status=403)
+    return bucket
+
+
+def resource_policies(
+    cloud: Cloud, principal: Principal, bucket: Bucket, version: Version | None = None
+) -> tuple[Policy, ...]:
+    """All that speaks for or against `principal` at a bucket, or at an object of it."""
+    found: list[Policy] = []
+    block: dict[str, bool] | None = None
+    own = version is None or version.properties.owner == bucket.account
+    if bucket.policy:
+        policy: Policy | None = parse(bucket.policy)
+        block = public_access.block(cloud.store, bucket)
+        foreign = principal.kind != "service" and principal.account != bucket.account
+        restricted = foreign and block["RestrictPublicBuckets"] and public_access.is_public(parse(bucket.policy))
+        # A bucket's policy grants nothing for objects that another account owns.
+        if restricted or not own:
+            policy = public_access.denials(parse(bucket.policy))
+        if policy is not None:
+            found.append(policy)
+    if bucket.acls_enabled:
+        block = block or public_access.block(cloud.store, bucket)
+        lists = [grants.bucket_policy(_counted(bucket.grants, block))]
+        if version is not None:
+            lists.append(grants.object_policy(_counted(version.properties.grants, block)))
+        found += [policy for policy in lists if policy is not None]
+    return tuple(found)
+
+
+def _counted(listed: tuple[Grant, ...], block: Mapping[str, bool]) -> tuple[Grant, ...]:
+    if not block["IgnorePublicAcls"]:
+        return listed
+    return tuple(grant for grant in listed if grant.grantee not in grants.PUBLIC_GROUPS)
+
+
+def request_keys(context: Context, request: Mapping[str, Any], bucket: Bucket) -> dict[str, str | tuple[str, ...]]:
+    keys: dict[str, str | tuple[str, ...]] = {
+        name: str(request[member]) for member, name in _REQUEST_KEYS.items() if request.get(member) is not None
+    }
+    keys["s3:resourceaccount"] = bucket.account
+    headers = context.headers
+    if "authorization" in headers:
+        keys["s3:authtype"] = "REST-HEADER"
+        keys["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+    elif context.principal.kind != "anonymous" and headers:
+        keys["s3:authtype"] = "REST-QUERY-STRING"
+        keys["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+    if "x-amz-content-sha256" in headers:
+        keys["s3:x-amz-content-sha256"] = headers["x-amz-content-sha256"]
+    until = request.get("ObjectLockRetainUntilDate")
+    if until is not None:
+        keys["s3:object-lock-retain-until-date"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if request.get("Tagging") and isinstance(request["Tagging"], str):
+        keys |= tag_keys("s3:requestobjecttag", parse_qsl(request["Tagging"], keep_blank_values=True))
+    return keys
+
+
+def tag_keys(name: str, tags: Iterable[tuple[str, str]]) -> dict[str, str | tuple[str, ...]]:
+    pairs = list(tags)
+    keys: dict[str, str | tuple[str, ...]] = {f"{name}/{key.lower()}": value for key, value in pairs}
+    if pairs and name == "s3:requestobjecttag":
+        keys["s3:requestobjecttagkeys"] = tuple(key for key, _ in pairs)
+    return keys
+
+
+def bucket_access(context: Context, request: Mapping[str, Any], bucket: Bucket, action: str) -> Access:
+    keys = request_keys(context, request, bucket)
+    return Access(
+        action,
+        bucket_arn(bucket.name),
+        keys=keys,
+        resource_policies=resource_policies(context.cloud, context.principal, bucket),
+        owner=bucket.account,
+    )
+
+
+def object_access(
+    context: Context,
+    request: Mapping[str, Any],
+    bucket: Bucket,
+    key: str,
+    action: str,
+    version: Version | None = None,
+) -> Access:
+    """`version` is the one that the action reads or changes, None where it makes one."""
+    keys = request_keys(context, request, bucket)
+    if version is not None:
+        keys |= tag_keys("s3:existingobjecttag", version.properties.tags.items())
+    return Access(
+        action,
+        object_arn(bucket.name, key),
+        keys=keys,
+        resource_policies=resource_policies(context.cloud, context.principal, bucket, version),
+        owner=version.properties.owner if version is not None and bucket.acls_enabled else bucket.account,
+    )
+
+
+# Rules for `service.operation(access=...)`
+
+
+def on_bucket(action: str) -> AccessRule:
+    def rule(context: Context, request: Shape) -> Access:
+        return bucket_access(context, request, find(context, request), action)
+
+    return rule
+
+
+def on_listing(action: str) -> AccessRule:
+    def rule(context: Context, request: Shape) -> Access:
+        access = bucket_access(context, request, find(context, request), action)
+        keys = dict(access.keys)
+        keys |= {name: str(request[member]) for member, name in _LISTING_KEYS.items() if member in request}
+        return Access(access.action, access.resource, keys, access.resource_policies, access.owner)
+
+    return rule
+
+
+def on_version(action: str, versioned_action: str) -> AccessRule:
+    """On an existing object: `versioned_action` where the request names a version."""
+
+    def rule(context: Context, request: Shape) -> Access:
+        bucket = find(context, request)
+        named = request.get("VersionId")
+        version = versions.look_up(context.store, bucket.name, request["Key"], named)
+        return object_access(context, request, bucket, request["Key"], versioned_action if named else action, version)
+
+    return rule
+
+
+def on_new_object(action: str) -> AccessRule:
+    """On an object that is written, with the further actions that its headers ask for."""
+
+    def rule(context: Context, request: Shape) -> Iterable[Access]:
+        bucket = find(context, request)
+        return [
+            object_access(context, request, bucket, request["Key"], asked) for asked in writing_actions(action, request)
+        ]
+
+    return rule
+
+
+NEW_OBJECT_ACTIONS = (
+    "s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold",
+)  # fmt: skip
+
+
+def writing_actions(action: str, request: Mapping[str, Any]) -> list[str]:
+    actions = [action]
+    if grants.given(request):
+        actions.append("s3:PutObjectAcl")
+    if request.get("Tagging"):
+        actions.append("s3:PutObjectTagging")
+    if request.get("ObjectLockMode") or request.get("ObjectLockRetainUntilDate"):
+        actions.append("s3:PutObjectRetention")
+    if request.get("ObjectLockLegalHoldStatus"):
+        actions.append("s3:PutObjectLegalHold")
+    return actions
+
+
+def check_may_list(context: Context, bucket: Bucket, key: str) -> None:
+    """Raises AccessDenied where the caller may not list: such a caller must not learn which keys there are
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, permissions)."""
+    asked = bucket_access(context, {}, bucket, "s3:ListBucket")
+    keys = {**asked.keys, "s3:prefix": key}
+    context.cloud.authorizer.authorize(
+        context, [Access(asked.action, asked.resource, keys, asked.resource_policies, asked.owner)]
+    )
+
+
+def may(context: Context, asked: Access) -> bool:
+    authorizer = context.cloud.authorizer
+    return authorizer.decide(context, authorizer.identity(context.principal), asked)[0].allowed

@@ -1,0 +1,132 @@
+"""Cross-origin requests to buckets (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pileus.aws.errors import AWSError
+from pileus.aws.http import Request, Response
+from pileus.services.context import Cloud
+from pileus.services.s3.state import bucket_of
+
+_METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD"})
+_MOST_RULES = 100
+_VARY = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
+
+
+def checked(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not 0 < len(rules) <= _MOST_RULES:
+        raise AWSError(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+            status=400,
+        )
+    for rule in rules:
+        for method in rule["AllowedMethods"]:
+            if method not in _METHODS:
+                raise AWSError(
+                    "InvalidRequest",
+                    f"Found unsupported HTTP method in CORS config. Unsupported method is {method}",
+                    status=400,
+                )
+        for text in (*rule["AllowedOrigins"], *rule.get("AllowedHeaders", ())):
+            if text.count("*") > 1:
+                raise AWSError(
+                    "InvalidRequest", f'AllowedOrigin "{text}" can not have more than one wildcard.', status=400
+                )
+        for header in rule.get("ExposeHeaders", ()):
+            if "*" in header:
+                raise AWSError(
+                    "InvalidRequest",
+                    f'ExposeHeader "{header}" contains wildcard. We currently do not support wildcard for '
+                    "ExposeHeader.",
+                    status=400,
+                )
+    return rules
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, text.split("*"))), re.IGNORECASE)
+
+
+def _find(rules: Iterable[Mapping[str, Any]], origin: str, method: str, headers: list[str]) -> Mapping[str, Any] | None:
+    """The first rule that allows the request."""
+    for rule in rules:
+        allowed = rule.get("AllowedHeaders", ())
+        if (
+            method in rule["AllowedMethods"]
+            and any(_pattern(text).fullmatch(origin) for text in rule["AllowedOrigins"])
+            and all(any(_pattern(text).fullmatch(header) for text in allowed) for header in headers)
+        ):
+            return rule
+    return None
+
+
+def _allowing(rule: Mapping[str, Any], origin: str) -> dict[str, str]:
+    headers = {
+        "access-control-allow-methods": ", ".join(rule["AllowedMethods"]),
+        "vary": _VARY,
+    }
+    if "*" in rule["AllowedOrigins"]:
+        headers["access-control-allow-origin"] = "*"
+    else:
+        headers |= {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
+    if rule.get("ExposeHeaders"):
+        headers["access-control-expose-headers"] = ", ".join(rule["ExposeHeaders"])
+    if rule.get("MaxAgeSeconds") is not None:
+        headers["access-control-max-age"] = str(rule["MaxAgeSeconds"])
+    return headers
+
+
+def _rules(cloud: Cloud, bucket: str | None) -> list[dict[str, Any]]:
+    found = bucket_of(cloud, bucket) if bucket else None
+    rules: list[dict[str, Any]] = found.configurations.get("cors", []) if found is not None else []
+    return rules
+
+
+def preflight(cloud: Cloud, bucket: str | None, request: Request) -> Response:
+    """The answer to an OPTIONS request, which is never signed."""
+    origin = request.headers.get("origin")
+    method = request.headers.get("access-control-request-method")
+    if not origin:
+        return _refused(400, "BadRequest", "Insufficient information. Origin request header needed.", "OPTIONS")
+    if not method:
+        return _refused(400, "BadRequest", "Invalid Access-Control-Request-Method: null", "OPTIONS")
+    rules = _rules(cloud, bucket)
+    if not rules:
+        return _refused(403, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.", method)
+    asked = request.headers.get("access-control-request-headers", "")
+    headers = [header.strip() for header in asked.split(",") if header.strip()]
+    rule = _find(rules, origin, method, headers)
+    if rule is None:
+        message = (
+            "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request "
+            "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "
+            "resource's CORS spec."
+        )
+        return _refused(403, "AccessForbidden", message, method)
+    answer = _allowing(rule, origin)
+    if headers:
+        answer["access-control-allow-headers"] = ", ".join(header.lower() for header in headers)
+    return Response(200, answer)
+
+
+def _refused(status: int, code: str, message: str, method: str) -> Response:
+    shown = method if method in _METHODS or method == "OPTIONS" else ""
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message>'
+        f"<Method>{shown}</Method><ResourceType>BUCKET</ResourceType></Error>"
+    )
+    return Response(status, {"content-type": "application/xml"}, body.encode())
+
+
+def allow(cloud: Cloud, bucket: str, request: Request, response: Response) -> None:
+    """Adds to an answer the headers that let a page of the request's origin read it."""
+    origin = request.headers.get("origin")
+    rule = _find(_rules(cloud, bucket), origin, request.method, []) if origin else None
+    if rule is not None and origin:
+        response.headers.update(_allowing(rule, origin))

@@ -1,0 +1,224 @@
+"""Access control lists: who is granted what, as canned ACLs, headers and documents say it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pileus.aws.errors import AWSError
+from pileus.security.accounts import ACCOUNTS
+from pileus.security.policy.document import Policy, parse
+from pileus.security.policy.principal_element import canonical_user
+from pileus.services.s3.state import Grant
+from pileus.store.interface import Reader
+
+_GROUPS = {
+    "http://acs.amazonaws.com/groups/global/AllUsers": "AllUsers",
+    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers": "AuthenticatedUsers",
+    "http://acs.amazonaws.com/groups/s3/LogDelivery": "LogDelivery",
+}
+_GROUP_URIS = {name: uri for uri, name in _GROUPS.items()}
+PUBLIC_GROUPS = frozenset({"AllUsers", "AuthenticatedUsers"})
+_PERMISSIONS = frozenset({"FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"})
+_MOST_GRANTS = 100
+
+# Beyond FULL_CONTROL for the owner, which all of them grant.
+_CANNED: dict[str, tuple[tuple[str, str], ...]] = {
+    "private": (),
+    "public-read": (("AllUsers", "READ"),),
+    "public-read-write": (("AllUsers", "READ"), ("AllUsers", "WRITE")),
+    "authenticated-read": (("AuthenticatedUsers", "READ"),),
+    "bucket-owner-read": (("bucket owner", "READ"),),
+    "bucket-owner-full-control": (("bucket owner", "FULL_CONTROL"),),
+    "log-delivery-write": (("LogDelivery", "WRITE"), ("LogDelivery", "READ_ACP")),
+}
+_HEADERS = {
+    "GrantFullControl": "FULL_CONTROL",
+    "GrantRead": "READ",
+    "GrantWrite": "WRITE",
+    "GrantReadACP": "READ_ACP",
+    "GrantWriteACP": "WRITE_ACP",
+}
+GRANT_HEADERS = tuple(_HEADERS)
+_GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]+)"?\s*', re.IGNORECASE)
+
+
+def given(request: Mapping[str, Any]) -> bool:
+    """Whether a request says anything of an ACL."""
+    return bool(request.get("ACL")) or any(request.get(header) for header in _HEADERS)
+
+
+def requested(reader: Reader, request: Mapping[str, Any], *, owner: str, bucket_owner: str) -> tuple[Grant, ...] | None:
+    """The grants that the request's `x-amz-acl` or `x-amz-grant-*` headers name, None where it has neither."""
+    canned = request.get("ACL")
+    headers = [(permission, request[header]) for header, permission in _HEADERS.items() if request.get(header)]
+    if canned and headers:
+        raise AWSError("InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed", status=400)
+    if canned:
+        return of_canned(canned, owner, bucket_owner)
+    if not headers:
+        return None
+    return tuple(
+        Grant(grantee, permission) for permission, text in headers for grantee in _header_grantees(reader, text)
+    )
+
+
+def of_canned(canned: str, owner: str, bucket_owner: str) -> tuple[Grant, ...]:
+    if canned not in _CANNED:
+        raise invalid("", ArgumentName="x-amz-acl", ArgumentValue=canned)
+    extra = (
+        Grant(bucket_owner if grantee == "bucket owner" else grantee, permission)
+        for grantee, permission in _CANNED[canned]
+    )
+    own = Grant(owner, "FULL_CONTROL")
+    return (own, *(grant for grant in extra if grant.grantee != owner))
+
+
+def _header_grantees(reader: Reader, text: str) -> Iterable[str]:
+    for item in text.split(","):
+        found = _GRANTEE.fullmatch(item)
+        if found is None:
+            raise invalid("Argument format not recognized")
+        yield _grantee(reader, found[1].lower(), found[2].strip())
+
+
+def of_document(reader: Reader, document: Mapping[str, Any], *, owner: str) -> tuple[Grant, ...]:
+    """The grants of an AccessControlPolicy. Raises the errors that S3 has for what it cannot be."""
+    stated = document.get("Owner", {}).get("ID")
+    if stated is not None and stated != canonical_user(owner):
+        raise AWSError("AccessDenied", "Access Denied", status=403)
+    grants = document.get("Grants") or []
+    if len(grants) > _MOST_GRANTS:
+        raise malformed()
+    found = []
+    for grant in grants:
+        grantee, permission = grant.get("Grantee"), grant.get("Permission")
+        if not grantee or permission not in _PERMISSIONS:
+            raise malformed()
+        kind = grantee.get("Type")
+        member = {"CanonicalUser": "ID", "Group": "URI", "AmazonCustomerByEmail": "EmailAddress"}.get(kind, "")
+        if not grantee.get(member):
+            raise malformed()
+        name = {"ID": "id", "URI": "uri", "EmailAddress": "emailaddress"}[member]
+        found.append(Grant(_grantee(reader, name, grantee[member]), permission))
+    return tuple(found)
+
+
+def _grantee(reader: Reader, kind: str, value: str) -> str:
+    if kind == "uri":
+        if value not in _GROUPS:
+            raise invalid("Invalid group uri", ArgumentName="uri", ArgumentValue=value)
+        return _GROUPS[value]
+    if kind == "emailaddress":
+        # Accounts here have no address, and AWS ended grants by address in 2025.
+        raise AWSError(
+            "UnresolvableGrantByEmailAddress",
+            "The e-mail address you provided does not match any account on record.",
+            status=400,
+        )
+    account = account_of(reader, value)
+    if account is None:
+        raise invalid("Invalid id", ArgumentName="CanonicalUser/ID", ArgumentValue=value)
+    return account
+
+
+def account_of(reader: Reader, canonical: str) -> str | None:
+    for _, account in ACCOUNTS.scan(reader):
+        if canonical_user(account.id) == canonical:
+            return account.id
+    return None
+
+
+def owner_shape(account: str) -> dict[str, str]:
+    return {"ID": canonical_user(account)}
+
+
+def document(owner: str, grants: Iterable[Grant]) -> dict[str, Any]:
+    """An AccessControlPolicy in botocore's shape."""
+    return {
+        "Owner": owner_shape(owner),
+        "Grants": [{"Grantee": _grantee_shape(grant.grantee), "Permission": grant.permission} for grant in grants],
+    }
+
+
+def _grantee_shape(grantee: str) -> dict[str, str]:
+    if grantee in _GROUP_URIS:
+        return {"Type": "Group", "URI": _GROUP_URIS[grantee]}
+    return {"Type": "CanonicalUser", **owner_shape(grantee)}
+
+
+def is_public(grants: Iterable[Grant]) -> bool:
+    return any(grant.grantee in PUBLIC_GROUPS for grant in grants)
+
+
+# What a grant allows, as a policy, so that one engine decides
+# (https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#permissions).
+
+_BUCKET_ACTIONS = {
+    "READ": ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
+    "WRITE": ("s3:PutObject", "s3:DeleteObject"),
+    "READ_ACP": ("s3:GetBucketAcl",),
+    "WRITE_ACP": ("s3:PutBucketAcl",),
+}
+_OBJECT_ACTIONS = {
+    "READ": ("s3:GetObject", "s3:GetObjectVersion"),
+    "WRITE": (),
+    "READ_ACP": ("s3:GetObjectAcl", "s3:GetObjectVersionAcl"),
+    "WRITE_ACP": ("s3:PutObjectAcl", "s3:PutObjectVersionAcl"),
+}
+
+
+def bucket_policy(grants: tuple[Grant, ...]) -> Policy | None:
+    return _policy(grants, False)
+
+
+def object_policy(grants: tuple[Grant, ...]) -> Policy | None:
+    return _policy(grants, True)
+
+
+@lru_cache(maxsize=1024)
+def _policy(grants: tuple[Grant, ...], of_object: bool) -> Policy | None:
+    actions = _OBJECT_ACTIONS if of_object else _BUCKET_ACTIONS
+    everything = tuple(action for named in actions.values() for action in named)
+    statements = []
+    for grant in grants:
+        allowed = everything if grant.permission == "FULL_CONTROL" else actions[grant.permission]
+        who = _PRINCIPALS.get(grant.grantee, _account_principal)(grant.grantee)
+        if allowed and who:
+            statements.append({"Effect": "Allow", "Action": list(allowed), "Resource": "arn:aws:s3:::*", **who})
+    if not statements:
+        return None
+    return parse(json.dumps({"Version": "2012-10-17", "Id": "access control list", "Statement": statements}))
+
+
+def _account_principal(account: str) -> dict[str, Any]:
+    return {"Principal": {"AWS": account}}
+
+
+_PRINCIPALS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "AllUsers": lambda _: {"Principal": "*"},
+    # Whoever signs has an account of twelve digits; whoever does not has none.
+    "AuthenticatedUsers": lambda _: {
+        "Principal": {"AWS": "*"},
+        "Condition": {"StringLike": {"aws:PrincipalAccount": "????????????"}},
+    },
+    "LogDelivery": lambda _: {"Principal": {"Service": "logging.s3.amazonaws.com"}},
+}
+
+
+def malformed() -> AWSError:
+    return AWSError(
+        "MalformedACLError",
+        "The XML you provided was not well-formed or did not validate against our published schema",
+        status=400,
+    )
+
+
+def invalid(message: str, **members: Any) -> AWSError:
+    return AWSError("InvalidArgument", message, status=400, **members)

@@ -1,0 +1,291 @@
+"""ListObjects, ListObjectsV2, ListObjectVersions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote_plus
+
+import msgspec
+
+from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.services.context import Context
+from pileus.services.operation import Shape
+from pileus.services.s3 import access, grants, service
+from pileus.services.s3.state import HEADS, OLDER, Version
+from pileus.store import paging
+from pileus.store.interface import Reader
+from pileus.store.keys import unpack
+
+_PAGE = 1000
+_decode = msgspec.msgpack.Decoder(Version).decode
+
+
+class Entry(NamedTuple):
+    """A key with its newest version, or a common prefix without one."""
+
+    name: str
+    version: Version | None
+
+
+def _bound(bucket: str, start: str) -> bytes:
+    """Where keys that begin with `start` begin: the packed key without its end."""
+    return HEADS.key(bucket, start)[:-1]
+
+
+def walk(
+    reader: Reader, bucket: str, prefix: str, delimiter: str = "", after: str = "", *, markers: bool = False
+) -> Iterator[Entry]:
+    """Keys after `after`, in order, those that share a common prefix as one. `markers` shows deleted keys too."""
+    end = _bound(bucket, prefix) + b"\xff"
+    position = _bound(bucket, prefix)
+    if after:
+        position = max(position, HEADS.key(bucket, after) + b"\0")
+    while True:
+        for raw_key, raw in reader.range(position, end):
+            key = unpack(raw_key)[-1]
+            assert isinstance(key, str)  # noqa: S101 - HEADS' keys end in one
+            at = key.find(delimiter, len(prefix)) if delimiter else -1
+            if at < 0:
+                version = _decode(raw)
+                if markers or not version.delete_marker:
+                    yield Entry(key, version)
+                continue
+            common = key[: at + len(delimiter)]
+            # A listing that stopped at a common prefix, or inside of it, has shown it.
+            if not after.startswith(common):
+                if not markers and _decode(raw).delete_marker:
+                    continue
+                yield Entry(common, None)
+            position = _bound(bucket, common) + b"\xff"
+            break
+        else:
+            return
+
+
+class _Page(NamedTuple):
+    entries: list[Entry]
+    truncated: bool
+
+
+def _page(context: Context, request: Mapping[str, Any], after: str) -> _Page:
+    limit = _limit(request)
+    entries: list[Entry] = []
+    if limit == 0:
+        return _Page(entries, False)
+    prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
+    for entry in walk(context.store, request["Bucket"], prefix, delimiter, after):
+        if len(entries) == limit:
+            return _Page(entries, True)
+        entries.append(entry)
+    return _Page(entries, False)
+
+
+def _limit(request: Mapping[str, Any]) -> int:
+    asked = request.get("MaxKeys")
+    if asked is None:
+        return _PAGE
+    if not 0 <= asked <= 2**31 - 1:
+        raise AWSError(
+            "InvalidArgument",
+            "Argument maxKeys must be an integer between 0 and 2147483647",
+            status=400,
+            ArgumentName="maxKeys",
+            ArgumentValue=str(asked),
+        )
+    return min(int(asked), _PAGE)
+
+
+class _Names:
+    """Keys as the answer shows them: percent-encoded where the request asks for it."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        encoding = request.get("EncodingType")
+        if encoding not in (None, "url"):
+            raise AWSError(
+                "InvalidArgument",
+                "Invalid Encoding Method specified in Request",
+                status=400,
+                ArgumentName="encoding-type",
+                ArgumentValue=encoding,
+            )
+        if request.get("OptionalObjectAttributes"):
+            raise option_not_implemented("the optional object attributes of listings")
+        self.encoded = encoding == "url"
+
+    def __call__(self, name: str) -> str:
+        return quote_plus(name, safe="/", errors="surrogatepass") if self.encoded else name
+
+    def echo(self, request: Mapping[str, Any], *members: str) -> dict[str, Any]:
+        """Members of the request that the answer repeats."""
+        found = {member: self(request[member]) for member in members if request.get(member) is not None}
+        return found | ({"EncodingType": "url"} if self.encoded else {})
+
+
+def _contents(entries: list[Entry], names: _Names, *, owner: bool) -> dict[str, Any]:
+    contents = []
+    for name, version in entries:
+        if version is None:
+            continue
+        item = _item(name, version, names)
+        if owner:
+            item["Owner"] = grants.owner_shape(version.properties.owner)
+        contents.append(item)
+    prefixes = [{"Prefix": names(name)} for name, version in entries if version is None]
+    return {"Contents": contents, "CommonPrefixes": prefixes}
+
+
+def _item(name: str, version: Version, names: _Names) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "Key": names(name),
+        "LastModified": datetime.fromtimestamp(version.modified, UTC),
+        "ETag": f'"{version.etag}"',
+        "Size": version.size,
+        "StorageClass": version.properties.storage_class,
+    }
+    if version.checksum:
+        item["ChecksumAlgorithm"] = [version.checksum_algorithm]
+        item["ChecksumType"] = version.checksum_type
+    return item
+
+
+@service.operation("ListObjects", access=access.on_listing("s3:ListBucket"), actions=["s3:ListBucket"])
+async def list_objects(context: Context, request: Shape) -> Shape:
+    access.find(context, request)
+    names = _Names(request)
+    page = _page(context, request, request.get("Marker") or "")
+    answer: Shape = {
+        "Name": request["Bucket"],
+        "Prefix": "",
+        "Marker": "",
+        **names.echo(request, "Prefix", "Marker", "Delimiter"),
+        "MaxKeys": _limit(request),
+        "IsTruncated": page.truncated,
+        **_contents(page.entries, names, owner=True),
+    }
+    if page.truncated and request.get("Delimiter"):
+        answer["NextMarker"] = names(page.entries[-1].name)
+    return answer
+
+
+@service.operation("ListObjectsV2", access=access.on_listing("s3:ListBucket"), actions=["s3:ListBucket"])
+async def list_objects_v2(context: Context, request: Shape) -> Shape:
+    access.find(context, request)
+    names = _Names(request)
+    token = request.get("ContinuationToken")
+    try:
+        position = paging.decode(token)
+    except ValueError:
+        position = ()
+    if position is not None and (len(position) != 1 or not isinstance(position[0], str)):
+        raise AWSError(
+            "InvalidArgument",
+            "The continuation token provided is incorrect",
+            status=400,
+            ArgumentName="continuation-token",
+        )
+    after = str(position[0]) if position else request.get("StartAfter") or ""
+    page = _page(context, request, after)
+    answer: Shape = {
+        "Name": request["Bucket"],
+        "Prefix": "",
+        **names.echo(request, "Prefix", "StartAfter", "Delimiter"),
+        "MaxKeys": _limit(request),
+        "KeyCount": len(page.entries),
+        "IsTruncated": page.truncated,
+        **_contents(page.entries, names, owner=bool(request.get("FetchOwner"))),
+    }
+    if token is not None:
+        answer["ContinuationToken"] = token
+    if page.truncated:
+        answer["NextContinuationToken"] = paging.encode((page.entries[-1].name,))
+    return answer
+
+
+class _Shown(NamedTuple):
+    name: str
+    version: Version | None
+    latest: bool = False
+
+
+@service.operation(
+    "ListObjectVersions", access=access.on_listing("s3:ListBucketVersions"), actions=["s3:ListBucketVersions"]
+)
+async def list_object_versions(context: Context, request: Shape) -> Shape:
+    access.find(context, request)
+    names = _Names(request)
+    key_marker, version_marker = request.get("KeyMarker") or "", request.get("VersionIdMarker") or ""
+    if version_marker and not key_marker:
+        raise AWSError(
+            "InvalidArgument",
+            "A version-id marker cannot be specified without a key marker.",
+            status=400,
+            ArgumentName="version-id-marker",
+            ArgumentValue=version_marker,
+        )
+    limit = _limit(request)
+    shown: list[_Shown] = []
+    truncated = False
+    if limit:
+        for item in _walk_versions(context.store, request, key_marker, version_marker):
+            if len(shown) == limit:
+                truncated = True
+                break
+            shown.append(item)
+    answer: Shape = {
+        "Name": request["Bucket"],
+        "Prefix": "",
+        "KeyMarker": "",
+        "VersionIdMarker": version_marker,
+        **names.echo(request, "Prefix", "KeyMarker", "Delimiter"),
+        "MaxKeys": limit,
+        "IsTruncated": truncated,
+        "Versions": [],
+        "DeleteMarkers": [],
+        "CommonPrefixes": [],
+    }
+    for name, version, latest in shown:
+        if version is None:
+            answer["CommonPrefixes"].append({"Prefix": names(name)})
+            continue
+        described = _item(name, version, names) | {
+            "VersionId": version.id,
+            "IsLatest": latest,
+            "Owner": grants.owner_shape(version.properties.owner),
+        }
+        if version.delete_marker:
+            kept = ("Key", "LastModified", "VersionId", "IsLatest", "Owner")
+            answer["DeleteMarkers"].append({member: described[member] for member in kept})
+        else:
+            answer["Versions"].append(described)
+    if truncated:
+        last = shown[-1]
+        answer["NextKeyMarker"] = names(last.name)
+        if last.version is not None:
+            answer["NextVersionIdMarker"] = last.version.id
+    return answer
+
+
+def _walk_versions(
+    reader: Reader, request: Mapping[str, Any], key_marker: str, version_marker: str
+) -> Iterator[_Shown]:
+    bucket, prefix, delimiter = request["Bucket"], request.get("Prefix") or "", request.get("Delimiter") or ""
+    if version_marker and key_marker.startswith(prefix):
+        after = False
+        for item in _versions_of(reader, bucket, key_marker, HEADS.get(reader, bucket, key_marker)):
+            if after:
+                yield item
+            after = after or (item.version is not None and item.version.id == version_marker)
+    for name, version in walk(reader, bucket, prefix, delimiter, key_marker, markers=True):
+        if version is None:
+            yield _Shown(name, None)
+        else:
+            yield from _versions_of(reader, bucket, name, version)
+
+
+def _versions_of(reader: Reader, bucket: str, key: str, head: Version | None) -> Iterator[_Shown]:
+    if head is not None:
+        yield _Shown(key, head, True)
+        for _, version in OLDER.scan(reader, bucket, key):
+            yield _Shown(key, version)

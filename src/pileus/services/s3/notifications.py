@@ -1,0 +1,201 @@
+"""Event notifications to Lambda (https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html).
+
+S3 invokes functions asynchronously as the service principal s3.amazonaws.com, so a function's own policy must allow it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote_plus
+
+from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.aws.identifiers import unique_id
+from pileus.security import principals
+from pileus.security.policy.principal_element import canonical_user
+from pileus.security.request_values import iso
+from pileus.services.context import Cloud, Context
+from pileus.services.operation import Shape
+from pileus.services.s3 import access, service
+from pileus.services.s3.names import bucket_arn
+from pileus.services.s3.state import BUCKETS, Bucket, Version
+from pileus.store.interface import Transaction
+
+_log = logging.getLogger(__name__)
+_FUNCTIONS = "LambdaFunctionConfigurations"
+_ELSEWHERE = {
+    "TopicConfigurations": "notifications to SNS",
+    "QueueConfigurations": "notifications to SQS",
+    "EventBridgeConfiguration": "notifications to EventBridge",
+}
+_EVENTS = frozenset(
+    {
+        "ObjectCreated:*", "ObjectCreated:Put", "ObjectCreated:Post", "ObjectCreated:Copy",
+        "ObjectCreated:CompleteMultipartUpload", "ObjectRemoved:*", "ObjectRemoved:Delete",
+        "ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:*", "ObjectTagging:Put", "ObjectTagging:Delete",
+        "ObjectAcl:Put", "LifecycleExpiration:*", "LifecycleExpiration:Delete",
+        "LifecycleExpiration:DeleteMarkerCreated",
+    }
+)  # fmt: skip
+
+
+class Deliveries:
+    """Invocations under way: the event loop alone would not keep them."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, bucket: Bucket, function: str, payload: bytes) -> None:
+        task = asyncio.create_task(self._deliver(bucket, function, payload))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, bucket: Bucket, function: str, payload: bytes) -> None:
+        try:
+            await _client(self._cloud, bucket).call(
+                "lambda", "Invoke", {"FunctionName": function, "InvocationType": "Event", "Payload": payload}
+            )
+        except AWSError as error:
+            _log.warning("no notification of bucket %s to %s: %s", bucket.name, function, error)
+
+    async def finish(self) -> None:
+        await asyncio.gather(*self._tasks)
+
+
+def _client(cloud: Cloud, bucket: Bucket) -> Any:
+    principal = principals.service("s3.amazonaws.com", bucket.account, bucket_arn(bucket.name))
+    return cloud.client(principal, region=bucket.region)
+
+
+@service.on_stop.append
+async def _finish(cloud: Cloud) -> None:
+    await cloud.part(Deliveries).finish()
+
+
+def emit(context: Context, bucket: Bucket, event: str, key: str, version: Version) -> None:
+    """Tells every function that wants to know; after the transaction that made the event."""
+    for wanted in _wanted(bucket, event, key):
+        record = _record(context, bucket, event, key, version, wanted.get("Id", ""))
+        payload = json.dumps({"Records": [record]}).encode()
+        context.cloud.part(Deliveries).start(bucket, wanted["LambdaFunctionArn"], payload)
+
+
+def _wanted(bucket: Bucket, event: str, key: str) -> Iterator[Mapping[str, Any]]:
+    for wanted in bucket.configurations.get("notification", {}).get(_FUNCTIONS, ()):
+        names = {name.removeprefix("s3:") for name in wanted["Events"]}
+        if not names.isdisjoint({event, f"{event.partition(':')[0]}:*"}) and _passes(wanted, key):
+            yield wanted
+
+
+def _passes(wanted: Mapping[str, Any], key: str) -> bool:
+    rules = wanted.get("Filter", {}).get("Key", {}).get("FilterRules", ())
+    tests = {"prefix": key.startswith, "suffix": key.endswith}
+    return all(tests[rule["Name"].lower()](rule.get("Value", "")) for rule in rules)
+
+
+def _record(
+    context: Context, bucket: Bucket, event: str, key: str, version: Version, configuration: str
+) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html"""
+    shown: dict[str, Any] = {"key": quote_plus(key, safe="/"), "sequencer": f"{version.order:016X}"}
+    if event.startswith("ObjectCreated"):
+        shown |= {"size": version.size, "eTag": version.etag}
+    elif version.etag:
+        shown["eTag"] = version.etag
+    if bucket.versioning:
+        shown["versionId"] = version.id
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": bucket.region,
+        "eventTime": f"{iso(context.received)[:-1]}.{int(context.received * 1000) % 1000:03d}Z",
+        "eventName": event,
+        "userIdentity": {"principalId": context.principal.user_id},
+        "requestParameters": {"sourceIPAddress": context.source_ip},
+        "responseElements": {"x-amz-request-id": context.request_id, "x-amz-id-2": context.request_id},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": configuration,
+            "bucket": {
+                "name": bucket.name,
+                "ownerIdentity": {"principalId": canonical_user(bucket.account)},
+                "arn": bucket_arn(bucket.name),
+            },
+            "object": shown,
+        },
+    }
+
+
+@service.operation(
+    "PutBucketNotificationConfiguration",
+    access=access.on_bucket("s3:PutBucketNotification"),
+    actions=["s3:PutBucketNotification"],
+)
+async def put_bucket_notification_configuration(context: Context, request: Shape) -> None:
+    bucket = access.find(context, request)
+    configuration = request["NotificationConfiguration"]
+    for member, name in _ELSEWHERE.items():
+        if configuration.get(member) is not None and configuration[member] != []:
+            raise option_not_implemented(name)
+    wanted = [_checked(item) for item in configuration.get(_FUNCTIONS) or ()]
+    if not request.get("SkipDestinationValidation"):
+        for item in wanted:
+            await _check_destination(context, bucket, item["LambdaFunctionArn"])
+
+    def change(tx: Transaction) -> None:
+        now = BUCKETS.get(tx, bucket.name)
+        if now is not None:
+            now.configurations["notification"] = {_FUNCTIONS: wanted} if wanted else {}
+            BUCKETS.put(tx, bucket.name, value=now)
+
+    await context.store.transact(change)
+
+
+def _checked(item: Mapping[str, Any]) -> dict[str, Any]:
+    for event in item["Events"]:
+        if event.removeprefix("s3:") not in _EVENTS:
+            raise AWSError(
+                "InvalidArgument",
+                "The event is not supported for notifications",
+                status=400,
+                ArgumentName="Event",
+                ArgumentValue=event,
+            )
+    for rule in item.get("Filter", {}).get("Key", {}).get("FilterRules", ()):
+        if rule.get("Name", "").lower() not in ("prefix", "suffix"):
+            raise AWSError(
+                "InvalidArgument",
+                "filter rule name must be either prefix or suffix",
+                status=400,
+                ArgumentName="FilterRule.Name",
+                ArgumentValue=str(rule.get("Name")),
+            )
+    return {**item, "Id": item.get("Id") or unique_id("")}
+
+
+async def _check_destination(context: Context, bucket: Bucket, function: str) -> None:
+    try:
+        await _client(context.cloud, bucket).call(
+            "lambda", "Invoke", {"FunctionName": function, "InvocationType": "DryRun"}
+        )
+    except AWSError:
+        raise AWSError(
+            "InvalidArgument",
+            "Unable to validate the following destination configurations",
+            status=400,
+            ArgumentName1=function,
+            ArgumentValue1="Not authorized to invoke function or it does not exist",
+        ) from None
+
+
+@service.operation(
+    "GetBucketNotificationConfiguration",
+    access=access.on_bucket("s3:GetBucketNotification"),
+    actions=["s3:GetBucketNotification"],
+)
+async def get_bucket_notification_configuration(context: Context, request: Shape) -> Shape:
+    return dict(access.find(context, request).configurations.get("notification", {}))
