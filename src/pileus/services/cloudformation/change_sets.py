@@ -52,7 +52,7 @@ def find_change_set(context: Context, request: Shape) -> tuple[Stack, ChangeSet]
     """By ARN, or by name with the stack's name or id. Raises AWSError."""
     name = request["ChangeSetName"]
     within = (context.account, context.region)
-    missing = AWSError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", status=404)
+    missing = AWSError("ChangeSetNotFoundException", f"ChangeSet [{name}] does not exist", status=404)
     if name.startswith("arn:"):
         found = next((found for _, found in CHANGE_SETS.scan(context.store, *within) if found.id == name), None)
     else:
@@ -167,7 +167,7 @@ async def execute_change_set(context: Context, request: Shape) -> Shape:
         if now is None or now.execution_status != "AVAILABLE":
             state = now.status if now is not None else "DELETED"
             message = f"ChangeSet [{found.id}] cannot be executed in its current status of [{state}]"
-            raise AWSError("InvalidChangeSetStatus", message, status=400)
+            raise AWSError("InvalidChangeSetStatusException", message, status=400)
         stack = current(tx, find_stack(context, found.stack_id))
         kind: Kind = "CREATE" if stack.status == "REVIEW_IN_PROGRESS" else "UPDATE"
         if kind == "UPDATE":
@@ -193,7 +193,7 @@ async def delete_change_set(context: Context, request: Shape) -> Shape:
     try:
         _, found = find_change_set(context, request)
     except AWSError as error:
-        if error.code == "ChangeSetNotFound":
+        if error.code == "ChangeSetNotFoundException":
             return {}
         raise
     await context.store.transact(lambda tx: CHANGE_SETS.delete(tx, *_key(found)))
