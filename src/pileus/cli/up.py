@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,10 @@ def up(
     require_isolation: Annotated[
         bool, typer.Option("--require-isolation", help="Refuse to start where functions cannot be kept apart.")
     ] = False,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="A PEM file with a certificate and its chain: the port speaks HTTPS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, a PEM file.")] = None,
 ) -> int:
     """Run the cloud in the foreground. It prints its address when it answers; SIGTERM or Ctrl-C ends it."""
     from pileus.gateway.serve import up as serve
@@ -39,9 +44,18 @@ def up(
 
     if not region.replace("-", "").isalnum():
         raise CommandError(f"{region!r} is no region's name; us-east-1 is one.", exit_code=2)
+    if (tls_certificate is None) != (tls_key is None):
+        raise CommandError("--tls-certificate and --tls-key go together.", exit_code=2)
     settings = Settings(
-        data.resolve(), host, port, workers, "full" if durability is Durability.full else "relaxed", region,
-        require_isolation,
-    )  # fmt: skip
+        data=data.resolve(),
+        host=host,
+        port=port,
+        workers=workers,
+        durability="full" if durability is Durability.full else "relaxed",
+        region=region,
+        require_isolation=require_isolation,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+    )
     with one_line():
         return serve(settings)

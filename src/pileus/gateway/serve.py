@@ -20,6 +20,7 @@ from pileus.aws.clock import Clock
 from pileus.gateway import cloud as clouds
 from pileus.gateway.app import Gateway
 from pileus.gateway.cloud import CannotStartError
+from pileus.gateway.connection import Connection, sweep
 from pileus.gateway.periodic import PeriodicWork
 from pileus.gateway.server import application
 from pileus.services import all_services
@@ -42,7 +43,7 @@ def up(settings: Settings) -> int:
         asyncio.run(clouds.prepare(store, Clock()))
         store.close()
         shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host  # noqa: S104 - compared only
-        address = f"http://{shown}:{port}"
+        address = f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}"
         clouds.write_running(settings.data, address, settings.region)
         try:
             if settings.workers == 1:
@@ -100,7 +101,7 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
     services = all_services().values()
     config = uvicorn.Config(
         application(gateway),
-        http="httptools",
+        http=Connection,
         loop="none",
         lifespan="off",
         log_config=None,
@@ -111,6 +112,8 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
         timeout_graceful_shutdown=_GRACE_SECONDS,
         backlog=_BACKLOG,
         ws="none",
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
@@ -128,12 +131,14 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
     # What is here now stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    sweeping = asyncio.create_task(sweep(server.server_state), name="sweep")
     serving = asyncio.create_task(server._serve([listening]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
         await asyncio.sleep(0.001)
     if number == 0 and not serving.done():
         print(f"Pileus is up at {address}", flush=True)
     await serving
+    sweeping.cancel()
     await periodic.close()
     for service in services:
         for stop in service.on_stop:

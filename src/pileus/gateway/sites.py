@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+# The modules below are being written; they are imported at need until they are there.
+import importlib
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from pileus.aws.http import Request, Response
 from pileus.gateway.routing import HostName
 from pileus.security.signature import is_signed
+from pileus.services.cognito_identity import discovery
 from pileus.services.context import Cloud
-
-# The modules below are being written; they are imported at need until they are there.
-import importlib
-from typing import Any
 
 
 def _module(name: str) -> Any:
@@ -21,13 +22,14 @@ def _module(name: str) -> Any:
     except ImportError:
         return None
 
+
 if TYPE_CHECKING:
     from pileus.gateway.app import Gateway
 
 
 def bucket_of(cloud: Cloud, host: HostName) -> str | None:
     """The bucket that the host names, where it is one."""
-    website = _module('s3.website')
+    website = _module("s3.website")
     if website is None:
         return host.bucket if host.certain else None
     if host.bucket is None or host.certain or website.bucket_exists(cloud, host.bucket):
@@ -37,7 +39,7 @@ def bucket_of(cloud: Cloud, host: HostName) -> str | None:
 
 def wants_website(cloud: Cloud, bucket: str, host: HostName, request: Request) -> bool:
     """A website endpoint always; a bucket's bare name for what a browser asks of a bucket that has a website."""
-    website = _module('s3.website')
+    website = _module("s3.website")
     if website is None:
         return False
     if host.website:
@@ -46,12 +48,12 @@ def wants_website(cloud: Cloud, bucket: str, host: HostName, request: Request) -
 
 
 async def serve_website(cloud: Cloud, bucket: str, request: Request) -> Response:
-    website = _module('s3.website')
+    website = _module("s3.website")
     return await website.serve(cloud, bucket, request)
 
 
 async def function_url(cloud: Cloud, identifier: str, request: Request) -> Response:
-    urls = _module('lambda_.urls')
+    urls = _module("lambda_.urls")
     return await urls.handle(cloud, identifier, request)
 
 
@@ -71,10 +73,27 @@ async def with_bucket_cors(cloud: Cloud, bucket: str | None, request: Request, a
     return response
 
 
+WELL_KNOWN = "/.well-known/"
+
+
+def well_known(cloud: Cloud, request: Request) -> Response | None:
+    """The documents with which anybody verifies this cloud's OpenID tokens; None for other names."""
+    scheme = "https" if request.secure else "http"
+    match request.raw_path.removeprefix(WELL_KNOWN):
+        case "openid-configuration":
+            document = discovery.configuration(f"{scheme}://{request.headers.get('host', '')}")
+        case "jwks_uri" | "jwks.json":
+            document = discovery.keys(cloud)
+        case _:
+            return None
+    headers = {"content-type": "application/json", "access-control-allow-origin": "*"}
+    return Response(200, headers, orjson.dumps(document))
+
+
 def is_form_upload(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("multipart/form-data")
 
 
 async def form_upload(gateway: Gateway, request: Request, bucket: str, request_id: str) -> Response:
-    post = _module('s3.post')
+    post = _module("s3.post")
     return await post.upload(gateway.cloud, gateway.authenticator, bucket, request, request_id)

@@ -31,6 +31,9 @@ class Settings:
     durability: Literal["full", "relaxed"] = "full"
     region: str = "us-east-1"
     require_isolation: bool = False
+    tls_certificate: Path | None = None
+    """With `tls_key`: a PEM file with the certificate and its chain. The port then speaks HTTPS."""
+    tls_key: Path | None = None
 
 
 Perform = Callable[["Context", "Shape"], Awaitable["Shape"]]
