@@ -64,8 +64,10 @@ def _decode(text: str) -> str:
 
 @dataclass
 class Response:
-    """`body` is all of it, or an iterator that brings it while it is sent (then say content-length if it is known)."""
+    """`body` is all of it, or an iterator that brings it while it is sent (then say content-length if it is known).
+    `cookies` are the values of Set-Cookie, the one header that comes once for each."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | AsyncIterator[bytes] = b""
+    cookies: list[str] = field(default_factory=list)

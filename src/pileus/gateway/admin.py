@@ -1,4 +1,5 @@
-"""`/_pileus/…`: health for everyone, the owner's functions (`services.admin`) by signed request, the console's page."""
+"""`/_pileus/…`: health for everyone, the owner's functions (`services.admin`) by signed request, the console's page,
+and functions' archives for whoever was given the URL."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from pileus.security import signature
 from pileus.security.signature import SignatureError
 from pileus.services.admin import ADMIN
 from pileus.services.context import Context
+from pileus.services.lambda_ import downloads
 
 if TYPE_CHECKING:
     from pileus.gateway.app import Gateway
@@ -35,6 +37,8 @@ async def respond(gateway: Gateway, request: Request) -> Response:
         return cors.preflight(request)
     if name == "health":
         return await health(gateway)
+    if name.startswith("code/"):
+        return downloads.respond(gateway.cloud, name.removeprefix("code/"))
     if name in ADMIN:
         return await _call(gateway, request, name)
     return _json(404, {"Code": "NotFound", "Message": f"Pileus has no {request.raw_path[:256]}"})

@@ -57,6 +57,7 @@ def _request(scope: dict[str, Any], receive: Receive) -> Request:
 async def _send(method: str, response: Response, send: Send) -> None:
     body = response.body
     headers = [(name.encode("latin-1"), _header_value(value)) for name, value in response.headers.items()]
+    headers += [(b"set-cookie", _header_value(cookie)) for cookie in response.cookies]
     if isinstance(body, bytes):
         if "content-length" not in response.headers and response.status not in (204, 304):
             headers.append((b"content-length", str(len(body)).encode()))

@@ -132,12 +132,12 @@ def _invocation(
         client_context=_client_context(request.get("ClientContext")),
         cognito_identity_id=identity_id,
         cognito_identity_pool_id=pool_id,
-        trace_id=_trace(context, name, version),
+        trace_id=trace(context, name, version),
         tail=request.get("LogType") == "Tail",
     )
 
 
-def _trace(context: Context, name: FunctionName, version: Version) -> str:
+def trace(context: Context, name: FunctionName, version: Version) -> str:
     sampled = "1" if version.configuration.tracing_config["Mode"] == "Active" else "0"
     return recursion.traced(context.store, name, context.headers.get("x-amzn-trace-id", ""), sampled)
 
