@@ -43,20 +43,21 @@ class Machine:
     barriers: dict[str, bool]
     missing: list[str]
 
-    def plan(self, language: Language, state: Path, ports: list[int]) -> Plan:
+    def plan(self, language: Language, state: Path, ports: list[int], *, ahead: bool) -> Plan:
+        """`ahead` starts the language's program while the sandbox is in stock."""
         configuration = {
             "isolated": self.isolated,
             "user_namespace": self.user_namespace,
             "guest_user_namespace": self.guest_user_namespace,
             "mountpoint": str(state / "root"),
             "system": language.paths,
-            "runtime": language.provides,
+            "runtime": language.provides(state),
             "resolver": "",
             "ports": ports,
+            "prestart": list(language.prestart) if ahead else [],
         }
-        return Plan(
-            language.launcher, language.python or _own_python(), language.preload, language.stock, configuration
-        )
+        name, stock = (language.launcher, language.stock) if ahead else (f"{language.launcher}-exec", 0)
+        return Plan(name, language.python or _own_python(), language.preload and ahead, stock, configuration)
 
     def limits(self, memory_mb: int) -> dict[str, int]:
         """Resource limits, for what no control group sees to."""

@@ -151,14 +151,15 @@ class FunctionRuntime:
             await asyncio.to_thread(language.prepare, self._dependencies.state)
         await self._launcher(language).start()
 
-    def _launcher(self, language: Language) -> Launcher:
-        launcher = self._launchers.get(language.launcher)
+    def _launcher(self, language: Language, *, ahead: bool = True) -> Launcher:
+        name = language.launcher if ahead else f"{language.launcher}-exec"
+        launcher = self._launchers.get(name)
         if launcher is None:
             assert self._machine is not None
-            plan = self._machine.plan(language, self._dependencies.state, self._ports())
+            plan = self._machine.plan(language, self._dependencies.state, self._ports(), ahead=ahead)
             groups = self._machine.groups
             launcher = Launcher(plan, groups, f"{os.getpid()}", lambda: next(self._uids), self._attach)
-            self._launchers[language.launcher] = launcher
+            self._launchers[name] = launcher
         return launcher
 
     def _ports(self) -> list[int]:
@@ -252,7 +253,7 @@ class FunctionRuntime:
         directories = await self._dependencies.code(function)
         credentials = await self._dependencies.credentials(function)
         try:
-            sandbox = await self._launcher(language).take()
+            sandbox = await self._launcher(language, ahead=self._ahead(function, language, directories)).take()
         except LaunchError as error:
             raise AWSError("ServiceException", f"The runtime could not start: {error}.", status=500) from error
         environment = Environment(function, sandbox, self, provisioned=provisioned)
@@ -263,6 +264,17 @@ class FunctionRuntime:
         environment.begin(self._assignment(function, language, directories, credentials, environment), limit_s)
         await asyncio.shield(environment.ready)
         return environment
+
+    def _ahead(self, function: FunctionVersion, language: Language, directories: Directories) -> bool:
+        """Whether what was started ahead will do: not where the function says how its runtime is to be started, or
+        where a program already running cannot be given its limits or extensions."""
+        assert self._machine is not None
+        names = {name for name, _ in function.environment}
+        if "AWS_LAMBDA_EXEC_WRAPPER" in names:
+            return False
+        if not language.prestart:
+            return True
+        return "NODE_OPTIONS" not in names and not self._machine.limits(128) and not _extensions(directories)
 
     def _assignment(
         self, function: FunctionVersion, language: Language, directories: Directories, credentials: Any,
@@ -279,7 +291,7 @@ class FunctionRuntime:
             "layers": [str(layer) for layer in directories.layers],
             "tmp_mb": function.ephemeral_storage_mb,
             "environment": self._machine.adapt(values, directories),
-            "program": language.program(function, directories),
+            "program": _wrapped(function, language.program(function, directories)),
             "extensions": _extensions(directories),
             "modules": _modules(directories) if language.preload else [],
             "limits": self._machine.limits(function.memory_mb),
@@ -388,6 +400,12 @@ class FunctionRuntime:
             "runtimes": {identifier: self.missing(identifier) or "ready" for identifier in languages.identifiers()},
             "environments": len(self._environments),
         }
+
+
+def _wrapped(function: FunctionVersion, program: list[str]) -> list[str]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html#runtime-wrapper"""
+    wrapper = dict(function.environment).get("AWS_LAMBDA_EXEC_WRAPPER")
+    return [wrapper, *program] if wrapper else program
 
 
 async def _one_piece(payload: bytes) -> Any:

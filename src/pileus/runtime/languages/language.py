@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pileus.runtime.interface import Directories, FunctionVersion
@@ -27,11 +27,13 @@ class Language:
     python: str = ""
     """The interpreter of the launcher; Pileus's own where empty."""
     preload: bool = False
+    prestart: tuple[str, ...] = ()
+    """What to execute in a sandbox in stock, ahead of its function; it reads the assignment from descriptor 3."""
     stock: int = 2
     system: tuple[str, ...] = ()
     """Directories of the machine that it needs besides the usual ones."""
-    provides: dict[str, str] = field(default_factory=dict)
-    """Entries of /var/runtime: name to where it lies on the machine."""
+    provides: Callable[[Path], dict[str, str]] = lambda state: {}
+    """Entries of /var/runtime: name to where it lies on the machine, given the directory that `prepare` was given."""
     program: Callable[[FunctionVersion, Directories], list[str]] = lambda function, directories: []
     """What to execute; nothing where the launcher itself becomes the function."""
     variables: Callable[[FunctionVersion], dict[str, str]] = lambda function: {}
@@ -40,7 +42,7 @@ class Language:
 
     @property
     def paths(self) -> list[str]:
-        return [*_SYSTEM, *(path for path in self.system if not path.startswith("/usr/"))]
+        return [*_SYSTEM, *(path for path in self.system if path and not path.startswith("/usr/"))]
 
 
 def candidates(name: str, *places: str) -> list[str]:

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from pileus.runtime.interface import FunctionVersion
+from pileus.runtime.interface import Directories, FunctionVersion
 from pileus.runtime.languages.language import RUNTIME, Language, ask, candidates
 
 IDENTIFIERS = tuple(f"python3.{minor}" for minor in range(11, 15))
@@ -38,7 +38,8 @@ def find(runtime: str) -> Language | None:
         preload=True,
         stock=3,
         system=(prefix,),
-        provides=_libraries(version),
+        provides=functools.partial(_libraries, version),
+        program=functools.partial(_program, executable),
         variables=_variables,
     )
 
@@ -58,7 +59,7 @@ def _interpreter(version: str) -> tuple[str, str] | None:
     return None
 
 
-def _libraries(version: str) -> dict[str, str]:
+def _libraries(version: str, state: Path) -> dict[str, str]:
     """Just what Lambda's own Python runtimes bring: a function that needs more must bring it, here as there."""
     entries = {}
     for name in _LIBRARIES:
@@ -73,6 +74,13 @@ def _libraries(version: str) -> dict[str, str]:
     else:
         entries["runtime_client.py"] = str(Path(__file__).with_name("runtime_client.py"))
     return entries
+
+
+def _program(executable: str, function: FunctionVersion, directories: Directories) -> list[str]:
+    """Nothing: the launcher's fork becomes the function, but where a wrapper wants a command to start."""
+    if "AWS_LAMBDA_EXEC_WRAPPER" not in dict(function.environment):
+        return []
+    return [executable, "-m", "awslambdaric", function.handler]
 
 
 def _variables(function: FunctionVersion) -> dict[str, str]:

@@ -135,6 +135,11 @@ def _become_guest(sandbox: dict[str, Any], its: socket.socket, output: int) -> N
         linux.install_filter(program)
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sandbox["prestart"]:
+        os.dup2(keep, 3)
+        for descriptor in (0, 1, 2):
+            os.set_inheritable(descriptor, True)
+        os.execve(sandbox["prestart"][0], sandbox["prestart"], {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"})  # noqa: S606
     message = its.recv(1 << 18)
     its.close()
     if not message:
