@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pileus.services.dynamodb.schema import EXPIRY, Table, table_head
+from pileus.services.dynamodb.schema import Table, table_head
 from pileus.services.dynamodb.values import Item
 from pileus.store.interface import Transaction
 
@@ -25,7 +25,7 @@ def expires(table: Table, item: Item | None) -> int | None:
 
 
 def entry(table: Table, seconds: int, key: bytes) -> bytes:
-    return table_head(table.record.number, EXPIRY) + seconds.to_bytes(8, "big") + key
+    return table_head(table.record.number, table.record.ttl_index) + seconds.to_bytes(8, "big") + key
 
 
 def maintain(tx: Transaction, table: Table, key: bytes, before: Item | None, after: Item | None) -> None:
@@ -41,10 +41,10 @@ def maintain(tx: Transaction, table: Table, key: bytes, before: Item | None, aft
 def due(table: Table, now: float) -> tuple[bytes, bytes]:
     """The range of entries that have expired by now. What expired more than five years ago is left alone, as on AWS:
     it is taken for a number that means something else."""
-    head = table_head(table.record.number, EXPIRY)
+    head = table_head(table.record.number, table.record.ttl_index)
     oldest = max(int(now) - _FIVE_YEARS, 0)
     return head + oldest.to_bytes(8, "big"), head + (int(now) + 1).to_bytes(8, "big")
 
 
 def item_key(table: Table, entry_key: bytes) -> bytes:
-    return entry_key[len(table_head(table.record.number, EXPIRY)) + 8 :]
+    return entry_key[len(table_head(table.record.number, table.record.ttl_index)) + 8 :]

@@ -149,8 +149,10 @@ class Update:
         bound.finish()
         self.nested = bound.nested
         self.branches: dict[str | int, Any] = dict.fromkeys(self.updates or ())
+        self.only_removes = bool(self.updates) and _only_deletes(self.updates or {})
         if self.expression is not None:
             self.branches = self.expression.branches
+            self.only_removes = self.expression.only_removes
 
     def check(self, table: Table) -> None:
         for name in table.keys.names:
@@ -179,7 +181,7 @@ class Update:
             self.expression.apply(item)
         elif self.updates:
             apply_updates(self.updates, item)
-        if old is None and self.updates and item.keys() == self.key.keys() and _only_deletes(self.updates):
+        if old is None and self.only_removes and item.keys() == self.key.keys():
             # Deleting attributes of an item that is not there makes none.
             return None
         table.check_index_keys(item)

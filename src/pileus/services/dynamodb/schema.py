@@ -24,8 +24,8 @@ from pileus.store.keys import pack
 Status = Literal["CREATING", "ACTIVE", "UPDATING", "DELETING"]
 ScalarType = Literal["S", "N", "B"]
 
-# What a table keeps beside its items, in the place of an index: sizes of item collections, expiries, former versions.
-COLLECTIONS, EXPIRY, HISTORY = -1, -2, -3
+# What a table keeps beside its items, in the place of an index: sizes of item collections, former versions.
+COLLECTIONS, HISTORY = -1, -2
 
 MAX_PARTITION_KEY = 2048
 MAX_SORT_KEY = 1024
@@ -89,6 +89,7 @@ class TableRecord(msgspec.Struct, omit_defaults=True):
     encryption: dict[str, Any] = {}
     ttl: str = ""
     """The attribute of expiry, where time to live is enabled."""
+    ttl_index: int = 0
     history_since: float = 0.0
     """When keeping of former versions began: point-in-time recovery, or a backup being made."""
     recovery_days: int = 0

@@ -78,6 +78,7 @@ class BoundUpdate:
     paths: tuple[Parts, ...]
     branches: dict[str | int, Any]
     types: dict[str, str]
+    only_removes: bool
 
 
 class Binder:
@@ -396,7 +397,8 @@ class Binder:
                 action(item, changes)
             changes.finish()
 
-        return BoundUpdate(apply, tuple(parts for _, parts in resolved), paths.branches, types)
+        only_removes = all(action.section in ("REMOVE", "DELETE") for action in actions)
+        return BoundUpdate(apply, tuple(parts for _, parts in resolved), paths.branches, types, only_removes)
 
     def _resolve(self, operand: Operand) -> None:
         if isinstance(operand, Path):
@@ -483,7 +485,7 @@ def _present(value: Value | None) -> Value:
 
 def _copy(value: Value) -> Value:
     """`SET a = b REMOVE b.c` must not change what `a` gets."""
-    return orjson.loads(orjson.dumps(value)) if "M" in value or "L" in value else value  # type: ignore[no-any-return]
+    return orjson.loads(orjson.dumps(value)) if "M" in value or "L" in value else value
 
 
 def _show(value: Value) -> str:

@@ -9,7 +9,7 @@ MAX_EXPRESSION = 4096
 MAX_OPERATORS = 300
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*|\#[A-Za-z0-9_]+)|(?P<value>:[A-Za-z0-9_]+)|(?P<number>[0-9]+)"
+    r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*|\#[A-Za-z0-9_]+)|(?P<value>:[A-Za-z0-9_]+)|(?P<number>[0-9]+)"
     r"|(?P<symbol><>|<=|>=|[=<>()\[\],.+\-]))",
     re.ASCII,
 )

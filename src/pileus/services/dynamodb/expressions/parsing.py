@@ -39,6 +39,7 @@ CONDITION_FUNCTIONS = {
     "size": 1,
 }
 UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
+_ALL_FUNCTIONS = CONDITION_FUNCTIONS.keys() | UPDATE_FUNCTIONS.keys()
 _MAX_PATH = 32
 _MAX_CANDIDATES = 100
 
@@ -129,7 +130,12 @@ class _Parser:
             arguments.append(self.operand())
         self.tokens.expect(")")
         self.operator()
-        if name not in functions:
+        if name not in functions and name in _ALL_FUNCTIONS:
+            self.fault(
+                "misused function",
+                f"The function is not allowed to be used this way in an expression; function: {name}",
+            )
+        elif name not in functions:
             self.fault("unknown function", f"Invalid function name; function: {name}")
         return Call(name, tuple(arguments))
 
@@ -296,7 +302,7 @@ class _Updates(_Parser):
             actions.append(self.action(section))
             while self.tokens.accept(","):
                 actions.append(self.action(section))
-        self.finish("reserved", "unknown function", "section")
+        self.finish("reserved", "unknown function", "misused function", "section")
         return tuple(actions)
 
     def action(self, section: str) -> Action:

@@ -1,0 +1,72 @@
+"""TagResource, UntagResource, ListTagsOfResource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pileus.aws import arn as arns
+from pileus.aws.errors import AWSError
+from pileus.services.context import Context
+from pileus.services.dynamodb import service, tag_records
+from pileus.services.dynamodb.access import table_access
+from pileus.services.dynamodb.catalog import find_table
+from pileus.services.dynamodb.errors import invalid_parameters, resource_not_found, validation
+from pileus.services.dynamodb.schema import Table
+from pileus.services.operation import Access, AccessRule, Shape
+
+
+def _table_name(resource: str) -> str:
+    """The ARN of the table, checked in form."""
+    try:
+        parsed = arns.parse(resource)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.service != "dynamodb" or not parsed.resource.startswith("table/"):
+        raise invalid_parameters(f"Invalid ResourceArn provided as input {resource}")
+    if parsed.resource.count("/") > 1:
+        raise validation(f"Invalid ResourceArn: {resource} is not the ARN of a table")
+    return resource
+
+
+def tagged(action: str) -> AccessRule:
+    def access(context: Context, request: Shape) -> Iterable[Access]:
+        name = _table_name(request["ResourceArn"])
+        return (table_access(context, action, name, request=request),)
+
+    return access
+
+
+def _table(context: Context, resource: str) -> Table:
+    name = _table_name(resource)
+    if arns.parse(name).account != context.account:
+        raise AWSError("AccessDeniedException", "Cross-account tagging is not supported", status=400)
+    table = find_table(context, name)
+    if table is None:
+        raise resource_not_found(f"Requested resource not found: ResourcArn: {resource} not found")
+    return table
+
+
+@service.operation("TagResource", access=tagged("TagResource"))
+async def tag_resource(context: Context, request: Shape) -> Shape:
+    if not request["Tags"]:
+        raise validation("Atleast one tag is required when calling TagResource")
+    tags = tag_records.checked(request["Tags"])
+    number = _table(context, request["ResourceArn"]).record.number
+    await context.store.transact(lambda tx: tag_records.put(tx, number, tags))
+    return {}
+
+
+@service.operation("UntagResource", access=tagged("UntagResource"))
+async def untag_resource(context: Context, request: Shape) -> Shape:
+    if not request["TagKeys"]:
+        raise validation("Atleast one Tag Key is required when calling UntagResource")
+    number = _table(context, request["ResourceArn"]).record.number
+    await context.store.transact(lambda tx: tag_records.remove(tx, number, request["TagKeys"]))
+    return {}
+
+
+@service.operation("ListTagsOfResource", access=tagged("ListTagsOfResource"))
+async def list_tags_of_resource(context: Context, request: Shape) -> Shape:
+    number = _table(context, request["ResourceArn"]).record.number
+    tags = tag_records.get(context.store, number)
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
