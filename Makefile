@@ -26,6 +26,16 @@ bench: install   ## measure Pileus beside its peers, some 20 minutes; writes doc
 bench-quick: install ## the same in under 3 minutes, without the picture
 	$(PYTHON) bench/run.py --quick
 
+test: develop browser  ## run every test, in parallel
+	$(VENV)/bin/pytest -n 2 --dist worksteal
+
+test-quick: develop ## the tests that take little: no browser, nothing marked slow
+	$(VENV)/bin/pytest -n 2 --dist worksteal -m "not slow" --ignore tests/e2e --ignore tests/peers
+
+.PHONY: browser
+browser:
+	@bash scripts/install-chromium.sh
+
 lock:            ## renew the lock files from pyproject.toml
 	$(PYTHON) -m pip install -q uv
 	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -o requirements.lock pyproject.toml --group build
