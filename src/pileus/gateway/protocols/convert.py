@@ -126,13 +126,24 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+# Unicode's categories as Python writes them inside a class. Letters come with digits and the underscore: the models
+# never name the first without the others.
+_CATEGORIES = {
+    r"\p{L}": r"\w",
+    r"\p{N}": r"\d",
+    r"\p{Z}": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+}
+
+
 def pattern_of(limits: dict[str, Any]) -> re.Pattern[str] | None:
     """The model's pattern, where Python can read it (they are written for Java)."""
     text = limits.get("pattern")
     if not text:
         return None
     try:
-        return re.compile(text.replace(r"\p{L}", "^\\W\\d_").replace(r"\p{Z}", r"\s").replace(r"\p{N}", r"\d"))
+        for name, characters in _CATEGORIES.items():
+            text = text.replace(name, characters)
+        return re.compile(text)
     except re.error:
         return None
 
