@@ -203,12 +203,12 @@ def load(reader: Reader, principal: Principal, version: bytes | None) -> Identit
         entity = identities.user(reader, principal.account, principal.issuer.rpartition("/")[2])
     if entity is None or not _same_entity(entity, principal):
         return Identity(version, session=sessions)
-    sources = _sources(reader, entity.inline, entity.attached)
+    sources = identity_sources(reader, entity.inline, entity.attached)
     if isinstance(entity, identities.User):
         for name in entity.groups:
             group = identities.group(reader, entity.account, name)
             if group is not None:
-                sources += _sources(reader, group.inline, group.attached, f"group {group.name}: ")
+                sources += identity_sources(reader, group.inline, group.attached, f"group {group.name}: ")
     boundary: PolicySet | None = None
     if entity.boundary:
         limits = identities.managed_policy(reader, entity.boundary)
@@ -224,7 +224,10 @@ def _same_entity(entity: identities.User | identities.Role, principal: Principal
     return entity.arn == principal.issuer and entity.id == principal.user_id.partition(":")[0]
 
 
-def _sources(reader: Reader, inline: Mapping[str, str], attached: Iterable[str], owner: str = "") -> list[Source]:
+def identity_sources(
+    reader: Reader, inline: Mapping[str, str], attached: Iterable[str], owner: str = ""
+) -> list[Source]:
+    """The inline and attached policies of a user, group or role, compiled."""
     found = [Source("identity", f"{owner}{name}", parse(text, "identity")) for name, text in inline.items()]
     for arn in attached:
         policy = identities.managed_policy(reader, arn)

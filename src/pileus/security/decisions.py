@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from pileus.security.messages import SECRET_KEYS
-from pileus.security.policy.evaluate import Decision, Source
+from pileus.security.policy.evaluate import Decision, Question, Source
+from pileus.security.policy.examine import Considered, examine
 from pileus.security.policy.patterns import Value
 from pileus.security.principals import Principal
 from pileus.security.request_values import RequestValues
@@ -54,8 +55,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
     policy: str = ""
     statement: str = ""
     keys: dict[str, Value] = {}
-    considered: list[tuple[str, str]] = []
-    """(layer, name) of each policy that applied."""
+    considered: list[Considered] = []
 
 
 class Asked(NamedTuple):
@@ -90,9 +90,28 @@ def _short(value: Value) -> Value:
     return value[:_TEXT] if isinstance(value, str) else tuple(one[:_TEXT] for one in value[:50])
 
 
+class _Denial(NamedTuple):
+    """What is written down of a denial later, off the request's path."""
+
+    context: Context
+    asked: Asked
+    decision: Decision
+    sources: tuple[Source, ...]
+    values: RequestValues
+
+    def entry(self) -> Entry:
+        entry = _entry(self.context, self.asked, self.decision)
+        entry.keys = {key: _short(value) for key, value in self.values.known() if key not in SECRET_KEYS}
+        question = Question(
+            self.asked.principal, self.asked.action, self.asked.resource, self.values, self.asked.owner
+        )  # fmt: skip
+        entry.considered = examine(self.sources, question)
+        return entry
+
+
 class DecisionLog:
     def __init__(self) -> None:
-        self._denied: deque[Entry] = deque(maxlen=_WAITING)
+        self._denied: deque[_Denial] = deque(maxlen=_WAITING)
         self._allowed: deque[tuple[Context, Access, Decision]] = deque(maxlen=_BATCH)
         self._activity: dict[tuple[str, str, str, str], list[float]] = {}
         self._used: dict[str, Used] = {}
@@ -113,10 +132,7 @@ class DecisionLog:
     def denied(
         self, context: Context, asked: Asked, decision: Decision, considered: Iterable[Source], values: RequestValues
     ) -> None:
-        entry = _entry(context, asked, decision)
-        entry.keys = {key: _short(value) for key, value in values.known() if key not in SECRET_KEYS}
-        entry.considered = [(source.layer, source.name) for source in considered]
-        self._denied.append(entry)
+        self._denied.append(_Denial(context, asked, decision, tuple(considered), values))
 
     @property
     def waiting(self) -> bool:
@@ -130,10 +146,11 @@ class DecisionLog:
         allowed, self._allowed = self._allowed, deque(maxlen=_BATCH)
         activity, self._activity = self._activity, {}
         used, self._used = self._used, {}
+        denials = [denial.entry() for denial in denied]
         batch = [_entry(context, asked_by(context, access), decision) for context, access, decision in allowed]
 
         def write(tx: Transaction) -> None:
-            _append(tx, DENIED, "denied", list(denied), DENIED_KEPT)
+            _append(tx, DENIED, "denied", denials, DENIED_KEPT)
             _append(tx, ALLOWED, "allowed", [batch] if batch else [], ALLOWED_KEPT)
             for seen, (count, last) in activity.items():
                 _count(tx, seen, int(count), last)

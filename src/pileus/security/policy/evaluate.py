@@ -65,7 +65,8 @@ class Question:
 
     `identity` is None for an account's root user, which no identity-based policy limits; `boundary` and `session` are
     None where none is set. `owner` is the account of the resource. `trust` says that the resource is a role, whose
-    trust policy must allow whatever the caller's own policies say.
+    trust policy must allow whatever the caller's own policies say. `supposing` takes the conditions of Allow statements
+    as fulfilled: the question is then what the principal may do at most.
     """
 
     principal: Principal
@@ -78,6 +79,7 @@ class Question:
     session: PolicySet | None = None
     resource_policies: PolicySet = EMPTY
     trust: bool = False
+    supposing: bool = False
 
 
 class Decision(NamedTuple):
@@ -156,7 +158,10 @@ def _look(policies: PolicySet, action: str, question: Question, *, by_principal:
         if not statement.covers_resource(question.resource, question.values):
             continue
         grant = _grant(statement, question.principal) if by_principal else Grant.DIRECT
-        if grant is Grant.NONE or not statement.conditions_hold(question.values):
+        if grant is Grant.NONE:
+            continue
+        supposed = question.supposing and statement.allows
+        if not supposed and not statement.conditions_hold(question.values):
             continue
         if not statement.allows:
             return _Found(deny=Match(source, statement))
