@@ -47,6 +47,16 @@ class Authenticator:
             raise SignatureError("expired-token")
         return Authenticated(principal, claim, key)
 
+    def credentials(self, claim: Claim, service: str) -> tuple[str, Principal]:
+        """Secret and principal behind a claim whose signature the caller verifies, as over an upload form's policy.
+        Raises SignatureError."""
+        self._check_scope(claim, service)
+        now = self._clock.time()
+        secret, principal = self._who(claim, now)
+        if principal.session is not None and principal.session.expires <= now:
+            raise SignatureError("expired-token")
+        return secret, principal
+
     def _check_scope(self, claim: Claim, service: str) -> None:
         if claim.service != service:
             raise SignatureError("scope", f"Credential should be scoped to correct service: '{service}'. ")

@@ -142,17 +142,7 @@ async def copy_object(context: Context, request: Shape) -> Shape:
         key=content_key,
         hide_md5=want.scheme in ("customer", "aws:kms"),
     )
-    made = Version(
-        "",
-        0,
-        float(int(context.received)),
-        own,
-        size=received.part.size,
-        etag=received.part.etag,
-        contents=received.part,
-        checksum_algorithm=algorithm.name,
-        checksum=received.part.checksum,
-    )
+    made = objects.of_received(context, own, received, algorithm)
     try:
         await writing.record(context, bucket, key, made, received.keep, conditions=request, event="ObjectCreated:Copy")
     except BaseException:

@@ -70,7 +70,7 @@ class _Page(NamedTuple):
 
 
 def _page(context: Context, request: Mapping[str, Any], after: str) -> _Page:
-    limit = _limit(request)
+    limit = limit_of(request)
     entries: list[Entry] = []
     if limit == 0:
         return _Page(entries, False)
@@ -82,22 +82,23 @@ def _page(context: Context, request: Mapping[str, Any], after: str) -> _Page:
     return _Page(entries, False)
 
 
-def _limit(request: Mapping[str, Any]) -> int:
-    asked = request.get("MaxKeys")
+def limit_of(request: Mapping[str, Any], member: str = "MaxKeys") -> int:
+    """How many entries a page has. Raises InvalidArgument for a number that is none."""
+    asked = request.get(member)
     if asked is None:
         return _PAGE
     if not 0 <= asked <= 2**31 - 1:
         raise AWSError(
             "InvalidArgument",
-            "Argument maxKeys must be an integer between 0 and 2147483647",
+            f"Argument {member[0].lower()}{member[1:]} must be an integer between 0 and 2147483647",
             status=400,
-            ArgumentName="maxKeys",
+            ArgumentName=member[0].lower() + member[1:],
             ArgumentValue=str(asked),
         )
     return min(int(asked), _PAGE)
 
 
-class _Names:
+class Names:
     """Keys as the answer shows them: percent-encoded where the request asks for it."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
@@ -123,7 +124,7 @@ class _Names:
         return found | ({"EncodingType": "url"} if self.encoded else {})
 
 
-def _contents(entries: list[Entry], names: _Names, *, owner: bool) -> dict[str, Any]:
+def _contents(entries: list[Entry], names: Names, *, owner: bool) -> dict[str, Any]:
     contents = []
     for name, version in entries:
         if version is None:
@@ -136,7 +137,7 @@ def _contents(entries: list[Entry], names: _Names, *, owner: bool) -> dict[str, 
     return {"Contents": contents, "CommonPrefixes": prefixes}
 
 
-def _item(name: str, version: Version, names: _Names) -> dict[str, Any]:
+def _item(name: str, version: Version, names: Names) -> dict[str, Any]:
     item: dict[str, Any] = {
         "Key": names(name),
         "LastModified": datetime.fromtimestamp(version.modified, UTC),
@@ -153,14 +154,14 @@ def _item(name: str, version: Version, names: _Names) -> dict[str, Any]:
 @service.operation("ListObjects", access=access.on_listing("s3:ListBucket"), actions=["s3:ListBucket"])
 async def list_objects(context: Context, request: Shape) -> Shape:
     access.find(context, request)
-    names = _Names(request)
+    names = Names(request)
     page = _page(context, request, request.get("Marker") or "")
     answer: Shape = {
         "Name": request["Bucket"],
         "Prefix": "",
         "Marker": "",
         **names.echo(request, "Prefix", "Marker", "Delimiter"),
-        "MaxKeys": _limit(request),
+        "MaxKeys": limit_of(request),
         "IsTruncated": page.truncated,
         **_contents(page.entries, names, owner=True),
     }
@@ -172,7 +173,7 @@ async def list_objects(context: Context, request: Shape) -> Shape:
 @service.operation("ListObjectsV2", access=access.on_listing("s3:ListBucket"), actions=["s3:ListBucket"])
 async def list_objects_v2(context: Context, request: Shape) -> Shape:
     access.find(context, request)
-    names = _Names(request)
+    names = Names(request)
     token = request.get("ContinuationToken")
     try:
         position = paging.decode(token)
@@ -191,7 +192,7 @@ async def list_objects_v2(context: Context, request: Shape) -> Shape:
         "Name": request["Bucket"],
         "Prefix": "",
         **names.echo(request, "Prefix", "StartAfter", "Delimiter"),
-        "MaxKeys": _limit(request),
+        "MaxKeys": limit_of(request),
         "KeyCount": len(page.entries),
         "IsTruncated": page.truncated,
         **_contents(page.entries, names, owner=bool(request.get("FetchOwner"))),
@@ -214,7 +215,7 @@ class _Shown(NamedTuple):
 )
 async def list_object_versions(context: Context, request: Shape) -> Shape:
     access.find(context, request)
-    names = _Names(request)
+    names = Names(request)
     key_marker, version_marker = request.get("KeyMarker") or "", request.get("VersionIdMarker") or ""
     if version_marker and not key_marker:
         raise AWSError(
@@ -224,7 +225,7 @@ async def list_object_versions(context: Context, request: Shape) -> Shape:
             ArgumentName="version-id-marker",
             ArgumentValue=version_marker,
         )
-    limit = _limit(request)
+    limit = limit_of(request)
     shown: list[_Shown] = []
     truncated = False
     if limit:

@@ -23,7 +23,7 @@ from pileus.services.s3 import (
     writing,
 )  # fmt: skip
 from pileus.services.s3.names import check_key, no_such_key
-from pileus.services.s3.state import HEADS, Bucket, Part, Version
+from pileus.services.s3.state import HEADS, Bucket, Part, Properties, Version
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _OVERRIDES = {
@@ -39,10 +39,22 @@ _OVERRIDES = {
 @service.operation("PutObject", access=access.on_new_object("s3:PutObject"), actions=access.NEW_OBJECT_ACTIONS)
 async def put_object(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
-    key = request["Key"]
-    check_key(key)
     if request.get("WriteOffsetBytes") is not None:
         raise option_not_implemented("appending to objects", "only directory buckets have it.")
+    version = await write(context, bucket, request, "ObjectCreated:Put")
+    return {
+        "ETag": f'"{version.etag}"',
+        **encryption.described(version.properties.encryption),
+        **checksum_members(version),
+        **writing.shown_version(bucket, version),
+        **lifecycle_rules.expiration_member(bucket, request["Key"], version),
+    }
+
+
+async def write(context: Context, bucket: Bucket, request: Mapping[str, Any], event: str) -> Version:
+    """Makes the request's body the newest version of its key."""
+    key = request["Key"]
+    check_key(key)
     # Before the body comes, so that it need not; what decides is the check inside the transaction.
     preconditions.check_write(HEADS.get(context.store, bucket.name, key), request, key)
     want = encryption.wanted(context, request, bucket)
@@ -59,8 +71,21 @@ async def put_object(context: Context, request: Shape) -> Shape:
         key=content_key,
         hide_md5=want.scheme in ("customer", "aws:kms"),
     )
+    version = of_received(context, own, received, algorithm)
+    try:
+        await writing.record(context, bucket, key, version, received.keep, conditions=request, event=event)
+    except BaseException:
+        received.discard()
+        raise
+    return version
+
+
+def of_received(
+    context: Context, own: Properties, received: contents.Received, algorithm: checksums.Algorithm
+) -> Version:
+    """A version of contents in one part, as yet without id and order."""
     part = received.part
-    version = Version(
+    return Version(
         "",
         0,
         float(int(context.received)),
@@ -71,20 +96,6 @@ async def put_object(context: Context, request: Shape) -> Shape:
         checksum_algorithm=algorithm.name,
         checksum=part.checksum,
     )
-    try:
-        await writing.record(
-            context, bucket, key, version, received.keep, conditions=request, event="ObjectCreated:Put"
-        )
-    except BaseException:
-        received.discard()
-        raise
-    return {
-        "ETag": f'"{version.etag}"',
-        **encryption.described(encrypted),
-        **checksum_members(version),
-        **writing.shown_version(bucket, version),
-        **lifecycle_rules.expiration_member(bucket, key, version),
-    }
 
 
 def checksum_members(version: Version) -> dict[str, str]:
