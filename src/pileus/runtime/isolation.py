@@ -51,7 +51,7 @@ class Machine:
             "guest_user_namespace": self.guest_user_namespace,
             "mountpoint": str(state / "root"),
             "system": language.paths,
-            "runtime": language.provides(state),
+            "runtime": language.provides(),
             "resolver": "",
             "ports": ports,
             "prestart": list(language.prestart) if ahead else [],

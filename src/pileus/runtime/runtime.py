@@ -148,7 +148,7 @@ class FunctionRuntime:
 
     async def _prepare(self, language: Language) -> None:
         if language.prepare:
-            await asyncio.to_thread(language.prepare, self._dependencies.state)
+            await asyncio.to_thread(language.prepare)
         await self._launcher(language).start()
 
     def _launcher(self, language: Language, *, ahead: bool = True) -> Launcher:

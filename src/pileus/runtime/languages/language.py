@@ -32,13 +32,13 @@ class Language:
     stock: int = 2
     system: tuple[str, ...] = ()
     """Directories of the machine that it needs besides the usual ones."""
-    provides: Callable[[Path], dict[str, str]] = lambda state: {}
-    """Entries of /var/runtime: name to where it lies on the machine, given the directory that `prepare` was given."""
+    provides: Callable[[], dict[str, str]] = dict
+    """Entries of /var/runtime: name to where it lies on the machine."""
     program: Callable[[FunctionVersion, Directories], list[str]] = lambda function, directories: []
     """What to execute; nothing where the launcher itself becomes the function."""
     variables: Callable[[FunctionVersion], dict[str, str]] = lambda function: {}
-    prepare: Callable[[Path], None] | None = None
-    """Makes ready, once, below a directory that stays (compiles, archives). May take seconds."""
+    prepare: Callable[[], None] | None = None
+    """Makes ready what need be made only once on a machine (compiles, archives). May take seconds."""
 
     @property
     def paths(self) -> list[str]:

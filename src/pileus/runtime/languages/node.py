@@ -26,7 +26,7 @@ def find(runtime: str) -> Language | None:
                 runtime,
                 launcher=runtime,
                 system=(prefix_of(path),),
-                provides=lambda state: {"bootstrap.mjs": str(Path(__file__).with_name("bootstrap.mjs"))},
+                provides=lambda: {"bootstrap.mjs": str(Path(__file__).with_name("bootstrap.mjs"))},
                 prestart=(str(Path(path).resolve()), f"{RUNTIME}/bootstrap.mjs", "--wait"),
                 program=functools.partial(_program, str(Path(path).resolve())),
                 variables=functools.partial(_variables, major),

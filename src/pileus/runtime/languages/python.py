@@ -59,7 +59,7 @@ def _interpreter(version: str) -> tuple[str, str] | None:
     return None
 
 
-def _libraries(version: str, state: Path) -> dict[str, str]:
+def _libraries(version: str) -> dict[str, str]:
     """Just what Lambda's own Python runtimes bring: a function that needs more must bring it, here as there."""
     entries = {}
     for name in _LIBRARIES:
