@@ -151,7 +151,7 @@ def check(template: Template, types: Types) -> None:
         )
     conditions = template.section("Conditions")
     for logical_id, resource in resources.items():
-        _check_resource(template, logical_id, resource, types[resource["Type"]])
+        check_resource(template, logical_id, resource, types[resource["Type"]])
     for name, condition in conditions.items():
         _check_references(template, references(condition, ("Conditions", name)), types, within="Conditions")
     for name, output in template.section("Outputs").items():
@@ -171,7 +171,7 @@ def check(template: Template, types: Types) -> None:
         raise TemplateError(message, ("Resources", error.members[0])) from None
 
 
-def _check_resource(template: Template, logical_id: str, resource: dict[str, Any], kind: ResourceType) -> None:
+def check_resource(template: Template, logical_id: str, resource: dict[str, Any], kind: ResourceType) -> None:
     path: Path = ("Resources", logical_id)
     for key in resource:
         if key not in _RESOURCE_KEYS:
