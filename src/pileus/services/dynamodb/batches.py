@@ -66,6 +66,8 @@ async def batch_get_item(context: Context, request: Shape) -> Shape:
         if total > _MAX_GETS:
             raise validation("Too many items requested for the BatchGetItem call")
         checked.append((name, part, branches, bound.nested))
+    if not total:
+        raise _no_requests()
     response: Shape = {"Responses": {}, "UnprocessedKeys": {}}
     consumptions: list[Consumption] = []
     size = 0
@@ -132,6 +134,9 @@ async def batch_write_item(context: Context, request: Shape) -> Shape:
             raise validation("Too many items requested for the BatchWriteItem call")
         prepared.append((name, [_prepare(write) for write in writes]))
 
+    if not total:
+        raise _no_requests()
+
     def make() -> list[Write]:
         made: list[Write] = []
         for name, makers in prepared:
@@ -164,6 +169,13 @@ async def batch_write_item(context: Context, request: Shape) -> Shape:
         response["ItemCollectionMetrics"] = metrics
     add_capacities(response, request, consumptions.values())
     return response
+
+
+def _no_requests() -> Exception:
+    return validation(
+        "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: "
+        "Member must have length greater than or equal to 1"
+    )
 
 
 def _prepare(write: Shape) -> Callable[[Table], Write]:

@@ -64,19 +64,24 @@ def _check_defined(schema: list[Shape], types: dict[str, Any]) -> None:
 def table_keys(schema: list[Shape], types: dict[str, Any]) -> tuple[str, str]:
     """Partition and sort key, the latter empty where there is none."""
     names = _names(schema)
-    if len(names) > 2:
-        shown = ", ".join(
-            f"KeySchemaElement(attributeName={e['AttributeName']}, keyType={e['KeyType']})" for e in schema
-        )
-        raise validation(
-            f"1 validation error detected: Value '[{shown}]' at 'keySchema' failed to satisfy constraint: "
-            "Member must have length less than or equal to 2"
-        )
+    _check_length(schema, "keySchema")
     if len(names) > len(types):
         raise validation("Invalid KeySchema: Some index key attribute have no definition")
     _check_defined(schema, types)
     _check_pair(schema)
     return names[0], names[1] if len(names) > 1 else ""
+
+
+def _check_length(schema: list[Shape], where: str) -> None:
+    if len(schema) > 2:
+        shown = ", ".join(
+            f"KeySchemaElement(attributeName={element['AttributeName']}, keyType={element['KeyType']})"
+            for element in schema
+        )
+        raise validation(
+            f"1 validation error detected: Value '[{shown}]' at '{where}' failed to satisfy constraint: "
+            "Member must have length less than or equal to 2"
+        )
 
 
 def _check_pair(schema: list[Shape]) -> None:
@@ -114,9 +119,10 @@ def local_indexes(shapes: list[Shape] | None, types: dict[str, Any], keys: tuple
             "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
         )
     indexes: list[Index] = []
-    for shape in shapes:
+    for number, shape in enumerate(shapes, 1):
         name, schema = shape["IndexName"], shape["KeySchema"]
         check_name(name, "IndexName")
+        _check_length(schema, f"localSecondaryIndexes.{number}.member.keySchema")
         _check_defined(schema, types)
         _check_pair(schema)
         if len(schema) != 2:

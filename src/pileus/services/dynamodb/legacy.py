@@ -11,7 +11,7 @@ from pileus.aws.errors import AWSError
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import tree
 from pileus.services.dynamodb.expressions.binding import Binder, Test, added
-from pileus.services.dynamodb.values import Item, check, sort_value, type_of
+from pileus.services.dynamodb.values import Item, check, check_name, sort_value, type_of
 
 _COMPARATORS = {"EQ": "=", "NE": "<>", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">"}
 _COUNTS = {"NULL": (0, 0), "NOT_NULL": (0, 0), "IN": (1, 100), "BETWEEN": (2, 2)}
@@ -59,16 +59,21 @@ def comparison(name: str, operator: str, values: list[Any]) -> tree.Condition:
         return tree.In(path, tuple(literals))
     if operator == "BEGINS_WITH":
         return tree.Call("begins_with", (path, literals[0]))
-    contained: tree.Condition = tree.Call("contains", (path, literals[0]))
-    return tree.Not(contained) if operator == "NOT_CONTAINS" else contained
+    contained = tree.Call("contains", (path, literals[0]))
+    if operator == "NOT_CONTAINS":
+        # Unlike NE, this is false for an attribute that is not there.
+        return tree.And(tree.Call("attribute_exists", (path,)), tree.Not(contained))
+    return contained
 
 
-def _joined(conditions: list[tree.Condition], operator: str | None) -> tree.Condition:
-    join = tree.Or if operator == "OR" else tree.And
-    joined = conditions[0]
-    for condition in conditions[1:]:
-        joined = join(joined, condition)
-    return joined
+def _joined(conditions: list[tree.Condition], operator: str | None) -> Test | None:
+    if operator and not conditions:
+        raise validation("ConditionalOperator cannot be used without Filter or Expected")
+    if not conditions:
+        return None
+    tests = [Binder().test(condition) for condition in conditions]
+    join = any if operator == "OR" else all
+    return lambda item: join(test(item) for test in tests)
 
 
 def filter_test(parameter: dict[str, Any], operator: str | None) -> Test | None:
@@ -79,18 +84,15 @@ def filter_test(parameter: dict[str, Any], operator: str | None) -> Test | None:
         comparator = condition.get("ComparisonOperator")
         check_arguments(comparator, values)
         conditions.append(comparison(name, comparator, values))
-    if operator and not conditions:
-        raise validation("ConditionalOperator cannot be used without Filter or Expected")
-    return Binder().test(_joined(conditions, operator)) if conditions else None
+    return _joined(conditions, operator)
 
 
 def expected_test(expected: dict[str, Any], operator: str | None) -> Test | None:
     conditions: list[tree.Condition] = []
     for name, condition in expected.items():
+        check_name(name)
         conditions.append(_expected(name, condition))
-    if operator and not conditions:
-        raise validation("ConditionalOperator cannot be used without Filter or Expected")
-    return Binder().test(_joined(conditions, operator)) if conditions else None
+    return _joined(conditions, operator)
 
 
 def _expected(name: str, condition: dict[str, Any]) -> tree.Condition:
@@ -122,7 +124,8 @@ def _expected(name: str, condition: dict[str, Any]) -> tree.Condition:
 
 
 def check_updates(updates: dict[str, Any]) -> None:
-    for update in updates.values():
+    for name, update in updates.items():
+        check_name(name)
         action, value = update.get("Action") or "PUT", update.get("Value")
         if value is not None:
             check(value)

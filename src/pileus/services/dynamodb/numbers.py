@@ -15,6 +15,7 @@ _FORM = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?", re.ASCII)
 _DIGITS = 38
 _HIGHEST, _LOWEST = 125, -130
 # Enough for the sum of the largest and the smallest number.
+_OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
 _EXACT = Context(prec=400, traps=[])
 
 # Where the sign, and for negative numbers the whole rest, decides the order.
@@ -36,7 +37,7 @@ def _parse(text: str) -> tuple[bool, str, int]:
     exponent += len(digits) - len(fraction) - 1
     digits = digits.rstrip("0")
     if exponent > _HIGHEST:
-        raise validation("Number overflow. Attempting to store a number with magnitude larger than supported range")
+        raise validation(_OVERFLOW)
     if exponent < _LOWEST:
         raise validation("Number underflow. Attempting to store a number with magnitude smaller than supported range")
     if len(digits) > _DIGITS:
@@ -94,13 +95,16 @@ def decimal(number: str) -> Decimal:
     return Decimal(number)
 
 
-def _text(number: Decimal) -> str:
+def _result(number: Decimal) -> str:
+    if len(number.normalize(_EXACT).as_tuple().digits) > _DIGITS:
+        # The error's name is odd, but it is DynamoDB's.
+        raise validation(_OVERFLOW)
     return canonical(str(number))
 
 
 def add(left: str, right: str) -> str:
-    return _text(_EXACT.add(Decimal(left), Decimal(right)))
+    return _result(_EXACT.add(Decimal(left), Decimal(right)))
 
 
 def subtract(left: str, right: str) -> str:
-    return _text(_EXACT.subtract(Decimal(left), Decimal(right)))
+    return _result(_EXACT.subtract(Decimal(left), Decimal(right)))

@@ -8,6 +8,7 @@ from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions.binding import Binder, Test
 from pileus.services.dynamodb.legacy import expected_test
 from pileus.services.dynamodb.schema import Table
+from pileus.services.dynamodb.values import check_name
 from pileus.services.operation import Shape
 
 
@@ -64,6 +65,7 @@ def projection(request: Shape, binder: Binder) -> dict[str | int, Any] | None:
     if names is None:
         return None
     for place, name in enumerate(names):
+        check_name(name)
         if name in names[:place]:
             raise invalid_parameters(f"Duplicate value in attribute name: {name}")
     return dict.fromkeys(names)

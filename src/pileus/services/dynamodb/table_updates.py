@@ -169,7 +169,8 @@ class _Change:
         if sum(1 for update in updates if not update.get("Update")) > 1:
             raise AWSError("LimitExceededException", _ONE_INDEX)
         types = dict(self.record.attributes)
-        for name, kind in attribute_types(self.request.get("AttributeDefinitions") or []).items():
+        given = attribute_types(self.request.get("AttributeDefinitions") or [])
+        for name, kind in given.items():
             if types.get(name, kind) != kind:
                 raise invalid_parameters(
                     "Attributes cannot be redefined. Please check that your attribute has the same type as "
@@ -179,7 +180,7 @@ class _Change:
             types[name] = kind
         for update in updates:
             if update.get("Create"):
-                self._create(update["Create"], types, billing)
+                self._create(update["Create"], given, billing)
             elif update.get("Delete"):
                 self._delete(update["Delete"]["IndexName"])
             else:

@@ -244,7 +244,7 @@ def _describe_endpoints_access(context: Context, request: Shape) -> Iterable[Acc
 
 @service.operation("DescribeEndpoints", access=_describe_endpoints_access)
 async def describe_endpoints(context: Context, request: Shape) -> Shape:
-    return {"Endpoints": [{"Address": context.host or context.cloud.settings.host, "CachePeriodInMinutes": 1440}]}
+    return {"Endpoints": [{"Address": context.headers.get("host") or context.host, "CachePeriodInMinutes": 1440}]}
 
 
 def copy_of(record: TableRecord, **changes: Any) -> TableRecord:

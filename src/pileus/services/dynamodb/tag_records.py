@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -13,6 +14,7 @@ from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records
 
 _MAX_TAGS = 50
+_ALLOWED = re.compile(r"[\w\s.:/=+\-@]*").fullmatch
 _tags = Records(dict[str, str], "dynamodb", "tags")
 
 
@@ -31,7 +33,12 @@ streams = Records(StreamEntry, "dynamodb", "stream")
 
 def checked(tags: Iterable[Shape]) -> tuple[tuple[str, str], ...]:
     pairs = tuple((tag["Key"], tag["Value"]) for tag in tags)
-    for key, _ in pairs:
+    for key, value in pairs:
+        if not (_ALLOWED(key) and _ALLOWED(value)):
+            raise validation(
+                "One or more parameter values are not valid. Tag keys and values can only contain letters, "
+                "whitespace, numbers and the characters + - = . _ : / @"
+            )
         if not key:
             raise validation("One or more parameter values are not valid. The tag key cannot be empty")
         if key.lower().startswith("aws:"):

@@ -21,6 +21,8 @@ def _table_name(resource: str) -> str:
         parsed = arns.parse(resource)
     except ValueError:
         parsed = None
+    if not resource.startswith("arn:"):
+        raise validation(f"Invalid ResourceArn: ARNs must start with 'arn:': {resource}")
     if parsed is None or parsed.service != "dynamodb" or not parsed.resource.startswith("table/"):
         raise invalid_parameters(f"Invalid ResourceArn provided as input {resource}")
     if parsed.resource.count("/") > 1:

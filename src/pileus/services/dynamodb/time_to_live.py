@@ -64,7 +64,7 @@ async def describe_time_to_live(context: Context, request: Shape) -> Shape:
     return {"TimeToLiveDescription": description}
 
 
-@service.every(5, "expiry")
+@service.every(2, "expiry")
 async def delete_expired(cloud: Cloud) -> None:
     for key, _ in list(cloud.store.range(*prefix_range("dynamodb", "table"))):
         account, region, name = (str(part) for part in unpack(key)[2:])

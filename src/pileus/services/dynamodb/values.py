@@ -33,7 +33,14 @@ def check_item(item: Any) -> int:
     for name, value in item.items():
         total += len(name) if name.isascii() else len(name.encode())
         total += check(value)
+    if "" in item:
+        check_name("")
     return total
+
+
+def check_name(name: str) -> None:
+    if not name:
+        raise invalid_parameters("Empty attribute name")
 
 
 def check(value: Any, depth: int = 1) -> int:
@@ -160,7 +167,10 @@ def _check_list(value: Value, depth: int) -> int:
 
 def _deeper(depth: int) -> int:
     if depth >= _MAX_DEPTH:
-        raise validation("Nesting Levels have exceeded supported limits")
+        raise validation(
+            "Nesting Levels have exceeded supported limits: "
+            "Attributes in the item have nested levels beyond supported limit"
+        )
     return depth + 1
 
 

@@ -90,6 +90,13 @@ def _get_access(context: Context, request: Shape) -> Access:
 @service.operation("GetRecords", access=_get_access, actions=("dynamodb:GetRecords",))
 async def get_records(context: Context, request: Shape) -> Shape:
     arn, position, given = _opened(request["ShardIterator"])
+    limit = request.get("Limit") or _MAX_RECORDS
+    if limit > _MAX_RECORDS:
+        raise AWSError(
+            "ValidationException",
+            f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
+            f"Member must have value less than or equal to {_MAX_RECORDS}",
+        )
     now = context.cloud.clock.time()
     entry = find(context, arn)
     if given + _LIFETIME_SECONDS < now:
@@ -106,7 +113,7 @@ async def get_records(context: Context, request: Shape) -> Shape:
     size = 0
     full = False
     for key, stored in context.store.range(start, stream_log.bounds(number)[1]):
-        if records and (size + len(stored) > _MAX_BYTES or len(records) >= (request.get("Limit") or _MAX_RECORDS)):
+        if records and (size + len(stored) > _MAX_BYTES or len(records) >= limit):
             full = True
             break
         records.append(_record(stored))

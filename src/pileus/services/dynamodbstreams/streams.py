@@ -101,6 +101,8 @@ async def describe_stream(context: Context, request: Shape) -> Shape:
         # The one shard has no children.
         if not chosen.get("ShardId"):
             raise AWSError("ValidationException", "ShardFilter.ShardId must be specified with ShardFilter.Type")
+        if not chosen.get("Type"):
+            raise AWSError("ValidationException", "ShardFilter.Type must be specified with ShardFilter.ShardId")
     elif start is None:
         shards.append(_shard(context, entry))
     description: Shape = {

@@ -95,6 +95,11 @@ class Binder:
         """Those of them with a path below."""
         if names is not None:
             _check_keys("ExpressionAttributeNames", names, _NAME)
+            for key, name in names.items():
+                if not name:
+                    raise validation(
+                        f"ExpressionAttributeNames contains invalid value: Empty attribute name for key {key}"
+                    )
         if values is not None:
             _check_keys("ExpressionAttributeValues", values, _VALUE)
             for key, value in values.items():

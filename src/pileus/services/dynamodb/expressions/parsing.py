@@ -41,6 +41,8 @@ CONDITION_FUNCTIONS = {
 UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
 _ALL_FUNCTIONS = CONDITION_FUNCTIONS.keys() | UPDATE_FUNCTIONS.keys()
 _MAX_PATH = 32
+# A level takes five of the thousand frames that the interpreter has; nobody's hands write a tenth of this.
+_MAX_DEPTH = 100
 _MAX_CANDIDATES = 100
 
 
@@ -88,7 +90,7 @@ class _Parser:
 
     def deeper(self) -> None:
         self.depth += 1
-        if self.depth > 200:
+        if self.depth > _MAX_DEPTH:
             raise ExpressionError("The expression contains too many nested levels")
 
     def name(self) -> str:
