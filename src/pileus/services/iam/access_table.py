@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -83,9 +83,10 @@ def _rows(
         actions = _actions(resource.service, resource.kind)
         allowed, conditional = [], []
         for action in actions:
-            if _may(context, principal, identity, action, resource, supposing=False):
+            certain = _may(context, principal, identity, action, resource)
+            if certain:
                 allowed.append(action)
-            elif _may(context, principal, identity, action, resource, supposing=True):
+            elif certain is None:
                 conditional.append(action)
         if allowed or conditional:
             yield {
@@ -97,8 +98,9 @@ def _rows(
 
 
 def _may(
-    context: Context, principal: Principal, identity: Identity, action: str, resource: Resource, *, supposing: bool
-) -> bool:
+    context: Context, principal: Principal, identity: Identity, action: str, resource: Resource
+) -> bool | None:  # fmt: skip
+    """None where it depends on condition keys that only a request has."""
     values: dict[str, Value] = {f"aws:principaltag/{key.lower()}": value for key, value in identity.tags.items()}
     values["aws:principalaccount"] = principal.account
     arn = principal_arn(principal)
@@ -107,9 +109,13 @@ def _may(
     policies = resource_set(resource.policies, False) if resource.policies else EMPTY
     question = Question(
         principal, action, resource.arn, values, context.account, identity.identity, identity.boundary,
-        resource_policies=policies, supposing=supposing,
+        resource_policies=policies,
     )  # fmt: skip
-    return evaluate(question).allowed
+    decision = evaluate(question)
+    if decision.allowed:
+        asked = decision.match.statement.keys if decision.match else frozenset[str]()
+        return True if all(key in values for key in asked) else None
+    return None if evaluate(replace(question, supposing=True)).allowed else False
 
 
 async def _resources(context: Context) -> AsyncIterator[Resource]:

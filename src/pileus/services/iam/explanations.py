@@ -12,6 +12,7 @@ import msgspec
 from pileus.aws.errors import AWSError
 from pileus.security.decisions import Entry, entries_of, last_denied
 from pileus.security.openid import PROVIDER
+from pileus.security.policy.examine import Considered, Examined
 from pileus.services.admin import admin
 from pileus.services.context import Context
 from pileus.services.operation import Shape
@@ -83,13 +84,13 @@ def _policy(entry: Entry) -> str:
 def advice(entry: Entry) -> str:
     if entry.statement:
         return "An explicit deny outweighs every allow: narrow or remove that statement."
-    near = list(_near(entry))
-    hint = f" Nearest: {near[0]}." if near else ""
+    near = next(_near(entry), None)
+    hint = f" Nearest: {_described(*near)}." if near else ""
     where = _WHERE[entry.layer].format(issuer=entry.issuer or entry.principal, resource=entry.resource)
     return f"To allow it, add this statement to {where}.{hint}"
 
 
-def _near(entry: Entry) -> Iterator[str]:
+def _near(entry: Entry) -> Iterator[tuple[Considered, Examined]]:
     """Statements that would allow the action but for something, those that lack least first."""
     candidates = [
         (policy, statement)
@@ -97,9 +98,12 @@ def _near(entry: Entry) -> Iterator[str]:
         for statement in policy.statements
         if statement.effect == "Allow" and statement.misses and policy.layer == entry.layer
     ]
-    for policy, statement in sorted(candidates, key=lambda pair: len(pair[1].misses)):
-        name = f" ({statement.sid})" if statement.sid else ""
-        yield f"statement {statement.number}{name} of {policy.name} does not match {' and '.join(statement.misses)}"
+    yield from sorted(candidates, key=lambda pair: len(pair[1].misses))
+
+
+def _described(policy: Considered, statement: Examined) -> str:
+    name = f" ({statement.sid})" if statement.sid else ""
+    return f"statement {statement.number}{name} of {policy.name} does not match {' and '.join(statement.misses)}"
 
 
 def suggestion(entry: Entry) -> dict[str, Any]:
@@ -117,7 +121,26 @@ def suggestion(entry: Entry) -> dict[str, Any]:
             "StringEquals": {f"{PROVIDER}:aud": audience},
             "ForAnyValue:StringLike": {f"{PROVIDER}:amr": amr[0] if amr else "authenticated"},
         }
+    else:
+        narrowed = _narrowed(entry)
+        if narrowed:
+            statement["Condition"] = narrowed
     return statement
+
+
+def _narrowed(entry: Entry) -> dict[str, Any]:
+    """Where a statement lacked nothing but a condition, the policy means to be that narrow: the suggestion then names
+    the values of this request instead of opening everything."""
+    near = next(_near(entry), None)
+    condition: dict[str, Any] = {}
+    for miss in near[1].misses if near else ():
+        _, on, key = miss.rpartition(" on ")
+        value = entry.keys.get(key) if on else None
+        if isinstance(value, str):
+            condition.setdefault("StringEquals", {})[key] = value
+        elif value is not None:
+            condition.setdefault("ForAllValues:StringEquals", {})[key] = list(value)
+    return condition
 
 
 def _principal(entry: Entry) -> Any:
