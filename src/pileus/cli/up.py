@@ -39,6 +39,7 @@ def up(
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, a PEM file.")] = None,
 ) -> int:
     """Run the cloud in the foreground. It prints its address when it answers; SIGTERM or Ctrl-C ends it."""
+    import pileus.console  # noqa: F401 - puts its page where the gateway finds it
     from pileus.gateway.serve import up as serve
     from pileus.services.context import Settings
 

@@ -17,7 +17,7 @@ from pileus.aws.identifiers import request_id as new_request_id
 from pileus.gateway import cors
 from pileus.security import signature
 from pileus.security.signature import SignatureError
-from pileus.services.admin import ADMIN
+from pileus.services.admin import ADMIN, PAGES
 from pileus.services.context import Context
 from pileus.services.lambda_ import downloads
 
@@ -32,13 +32,21 @@ _LARGEST_BODY = 1 << 20
 
 
 async def respond(gateway: Gateway, request: Request) -> Response:
-    name = request.raw_path.removeprefix(PREFIX)
     if request.method == "OPTIONS":
         return cors.preflight(request)
+    response = await _respond(gateway, request, request.raw_path.removeprefix(PREFIX))
+    if "origin" in request.headers:
+        cors.allow(response)
+    return response
+
+
+async def _respond(gateway: Gateway, request: Request, name: str) -> Response:
     if name == "health":
         return await health(gateway)
     if name.startswith("code/"):
         return downloads.respond(gateway.cloud, name.removeprefix("code/"))
+    if name in PAGES:
+        return Response(200, dict(PAGES[name].headers), PAGES[name].body)
     if name in ADMIN:
         return await _call(gateway, request, name)
     return _json(404, {"Code": "NotFound", "Message": f"Pileus has no {request.raw_path[:256]}"})

@@ -10,7 +10,7 @@ account. They are for the command line and the console.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pileus.services.context import Context
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 AdminFunction = Callable[["Context", dict[str, Any]], Awaitable[dict[str, Any]]]
 
 ADMIN: dict[str, AdminFunction] = {}
+
+
+class Page(NamedTuple):
+    """A file that the gateway serves to everyone at `/_pileus/<name>`."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+PAGES: dict[str, Page] = {}
+"""By name, the empty one being `/_pileus/` itself. The console puts its own here."""
 
 
 def admin(name: str) -> Callable[[AdminFunction], AdminFunction]:
