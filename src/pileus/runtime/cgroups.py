@@ -29,18 +29,26 @@ class Group(Protocol):
         """Called once the processes are inside: closes the entrances."""
         ...
 
-    def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None: ...
+    def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None:
+        """The kernel's own limit must leave room for /tmp, which it counts as memory: that the rest stays within
+        `memory_mb` is watched (`Environment.watch`)."""
+        ...
+
     def throttle(self, memory_mb: int) -> None:
         """The processors that this much memory brings; initialisation runs without a ceiling, as on Lambda."""
         ...
 
     def freeze(self) -> None: ...
     def thaw(self) -> None: ...
-    def peak_bytes(self) -> int: ...
-    def outgrown(self) -> bool:
-        """True after the kernel killed something in it for want of memory."""
+    def used_bytes(self) -> int:
+        """All that is charged to it, files' pages included."""
         ...
 
+    def held_bytes(self) -> int:
+        """What the kernel cannot take back: anonymous and shared memory, /tmp's part of the latter."""
+        ...
+
+    def peak_bytes(self) -> int: ...
     def remove(self) -> bool:
         """False while a process is still on its way out: try again."""
         ...
@@ -65,6 +73,17 @@ def _write(path: Path, text: str) -> None:
         os.close(descriptor)
 
 
+def _statistics(path: Path, *names: str) -> int:
+    """The sum of those of a memory.stat file."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for line in path.read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name in names:
+                total += int(value)
+    return total
+
+
 def _vcpus(memory_mb: int) -> int:
     return -(-memory_mb // VCPU_MB)
 
@@ -78,6 +97,7 @@ class _V1Group:
         self._state = os.open(directories["freezer"] / "freezer.state", os.O_WRONLY) if "freezer" in directories else -1
         memory = directories.get("memory")
         self._peak = os.open(memory / "memory.max_usage_in_bytes", os.O_RDONLY) if memory else -1
+        self._used = os.open(memory / "memory.usage_in_bytes", os.O_RDONLY) if memory else -1
 
     def enter(self) -> None:
         for entrance in self.entrances:
@@ -87,9 +107,10 @@ class _V1Group:
     def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None:
         memory, pids, cpu = (self._directories.get(name) for name in ("memory", "pids", "cpu"))
         if memory:
-            _write(memory / "memory.limit_in_bytes", str(memory_mb << 20))
+            most = str((memory_mb + ephemeral_storage_mb) << 20)
+            _write(memory / "memory.limit_in_bytes", most)
             with contextlib.suppress(OSError):  # where swap is not accounted
-                _write(memory / "memory.memsw.limit_in_bytes", str(memory_mb << 20))
+                _write(memory / "memory.memsw.limit_in_bytes", most)
         if pids:
             _write(pids / "pids.max", str(processes))
         if cpu:
@@ -108,19 +129,22 @@ class _V1Group:
         if self._state >= 0:
             os.write(self._state, b"THAWED")
 
+    def used_bytes(self) -> int:
+        return int(os.pread(self._used, 32, 0)) if self._used >= 0 else 0
+
+    def held_bytes(self) -> int:
+        memory = self._directories.get("memory")
+        return _statistics(memory / "memory.stat", "rss", "shmem") if memory else 0
+
     def peak_bytes(self) -> int:
         return int(os.pread(self._peak, 32, 0)) if self._peak >= 0 else 0
 
-    def outgrown(self) -> bool:
-        memory = self._directories.get("memory")
-        return memory is not None and "oom_kill 0" not in (memory / "memory.oom_control").read_text()
-
     def remove(self) -> bool:
         self.enter()
-        for descriptor in (self._state, self._peak):
+        for descriptor in (self._state, self._peak, self._used):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._state = self._peak = -1
+        self._state = self._peak = self._used = -1
         memory = self._directories.get("memory")
         if memory:
             with contextlib.suppress(OSError):  # pages of files that it read: else they keep the group's ghost
@@ -159,7 +183,7 @@ class _V2Group:
 
     def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None:
         for name, value in (
-            ("memory.max", str(memory_mb << 20)),
+            ("memory.max", str((memory_mb + ephemeral_storage_mb) << 20)),
             ("memory.swap.max", "0"),
             ("memory.oom.group", "0"),
             ("pids.max", str(processes)),
@@ -179,16 +203,19 @@ class _V2Group:
     def thaw(self) -> None:
         os.write(self._state, b"0")
 
+    def used_bytes(self) -> int:
+        with contextlib.suppress(OSError):
+            return int((self._directory / "memory.current").read_text())
+        return 0
+
+    def held_bytes(self) -> int:
+        return _statistics(self._directory / "memory.stat", "anon", "shmem")
+
     def peak_bytes(self) -> int:
         for name in ("memory.peak", "memory.current"):
             with contextlib.suppress(OSError):
                 return int((self._directory / name).read_text())
         return 0
-
-    def outgrown(self) -> bool:
-        with contextlib.suppress(OSError):
-            return "oom_kill 0" not in (self._directory / "memory.events").read_text()
-        return False
 
     def remove(self) -> bool:
         self.enter()

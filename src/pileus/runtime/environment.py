@@ -590,8 +590,19 @@ class Environment:
             lines, self._lines, self._lines_size = self._lines, [], 0
             self._owner.logs(self.function, self.log_stream, lines)
 
+    def watch(self) -> None:
+        """Ends the guest if it has outgrown its memory. What lies in /tmp is not counted as it is not on Lambda; pages
+        of files that it only reads the kernel takes back before anything else."""
+        group = self.sandbox.group
+        if group is None or not self.alive or group.used_bytes() <= self.function.memory_mb << 20:
+            return
+        if group.held_bytes() - self.sandbox.tmp_bytes() > self.function.memory_mb << 20:
+            self.kill()
+
     def max_memory_mb(self) -> int:
         used = self.sandbox.group.peak_bytes() if self.sandbox.group else 0
+        if used > self.function.memory_mb << 20:
+            used -= self.sandbox.tmp_bytes()
         return max(1, min(self.function.memory_mb, -(-used // (1 << 20))))
 
 

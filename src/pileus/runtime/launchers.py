@@ -44,6 +44,8 @@ class Sandbox:
     group: Group | None
     pidfd: int = -1
     guest_pidfd: int = -1
+    tmp: int = -1
+    """Its /tmp, where that is its own."""
     listeners: list[socket.socket] = field(default_factory=list)
     exited: Callable[[], None] | None = None
     status: int | None = None
@@ -59,6 +61,13 @@ class Sandbox:
 
     def assign(self, assignment: dict[str, Any]) -> None:
         self.control.send(json.dumps(assignment).encode())
+
+    def tmp_bytes(self) -> int:
+        """How much lies in its /tmp, which is in memory and no part of the function's own."""
+        if self.tmp < 0:
+            return 0
+        state = os.statvfs(self.tmp)
+        return (state.f_blocks - state.f_bfree) * state.f_frsize
 
     def kill(self) -> None:
         if self.pidfd >= 0:
@@ -208,8 +217,9 @@ class Launcher:
         except OSError:
             message, descriptors = b"", []
         if message == b"ready":
-            sandbox.guest_pidfd, *listeners = descriptors
-            sandbox.listeners = [socket.socket(fileno=descriptor) for descriptor in listeners]
+            sandbox.guest_pidfd, api, cloud, *tmp = descriptors
+            sandbox.tmp = tmp[0] if tmp else -1
+            sandbox.listeners = [socket.socket(fileno=descriptor) for descriptor in (api, cloud)]
             for listener in sandbox.listeners:
                 listener.setblocking(False)
             task = asyncio.get_running_loop().create_task(self._finish(sandbox))
@@ -255,10 +265,10 @@ class Launcher:
             server.close()
         for listener in sandbox.listeners:
             listener.close()
-        for descriptor in (sandbox.pidfd, sandbox.guest_pidfd, sandbox.output):
+        for descriptor in (sandbox.pidfd, sandbox.guest_pidfd, sandbox.output, sandbox.tmp):
             if descriptor >= 0:
                 os.close(descriptor)
-        sandbox.pidfd = sandbox.guest_pidfd = sandbox.output = -1
+        sandbox.pidfd = sandbox.guest_pidfd = sandbox.output = sandbox.tmp = -1
         self.all.discard(sandbox)
         if sandbox.group:
             self._remove(sandbox.group, 50)

@@ -31,6 +31,7 @@ from pileus.runtime.languages.language import TASK, Language
 from pileus.runtime.launchers import API_PORT, Launcher, LaunchError, Sandbox
 from pileus.runtime.variables import variables
 
+_WATCH_S = 0.025
 IDLE_S = 600.0
 """Seconds without an invocation after which an environment ends."""
 REQUEST_LIMIT = 6_291_456
@@ -59,7 +60,7 @@ class FunctionRuntime:
         self._machine: isolation.Machine | None = None
         self._concurrency: Concurrency | None = None
         self._recycler: asyncio.TimerHandle | None = None
-        self._servers: set[asyncio.AbstractServer] = set()
+        self._watcher: asyncio.TimerHandle | None = None
         self._closing = False
         self.logs = dependencies.logs
 
@@ -82,8 +83,9 @@ class FunctionRuntime:
 
     async def close(self) -> None:
         self._closing = True
-        if self._recycler:
-            self._recycler.cancel()
+        for timer in (self._recycler, self._watcher):
+            if timer:
+                timer.cancel()
         for task in [*self._tasks, *self._prepared.values()]:
             task.cancel()
         for environment in list(self._environments):
@@ -112,6 +114,19 @@ class FunctionRuntime:
         for function, count in list(self._provisioned.items()):
             if len(self._of(function, provisioned=True)) < count:
                 self._background(self.provision(function, count))
+
+    def _watch(self) -> None:
+        """While something runs, looks at how much memory it has."""
+        self._watcher = None
+        working = [one for one in self._environments if one.alive and (one.busy or not one.ready.done())]
+        for environment in working:
+            environment.watch()
+        if working:
+            self._watch_soon()
+
+    def _watch_soon(self) -> None:
+        if self._watcher is None and not self._closing:
+            self._watcher = asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
 
     def _background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(work))
@@ -196,6 +211,7 @@ class FunctionRuntime:
             raise AWSError("RequestTooLargeException", message, status=413, Type="User")
         assert self._concurrency is not None
         counted = self._concurrency.enter(function, limits)
+        self._watch_soon()
         try:
             for _ in range(10):
                 environment = self._take(function)

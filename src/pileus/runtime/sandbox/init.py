@@ -66,10 +66,12 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
     os.close(output)
     pidfd = os.pidfd_open(child)
     connection = socket.socket(fileno=control)
-    socket.send_fds(connection, [b"ready"], [pidfd, *(listener.fileno() for listener in listeners)])
-    for listener in listeners:
-        listener.close()
-    os.close(pidfd)
+    shared = [pidfd, *(listener.detach() for listener in listeners)]
+    if isolated:
+        shared.append(os.open(root.TMP, os.O_PATH))  # to see how full it is
+    socket.send_fds(connection, [b"ready"], shared)
+    for descriptor in shared:
+        os.close(descriptor)
     message = connection.recv(1 << 18)
     if not message:
         os._exit(0)
