@@ -20,6 +20,9 @@ $(VENV)/.develop: $(VENV)/.install requirements-dev.lock
 install: $(VENV)/.install   ## make .venv from the lock file, with the pileus command in it
 develop: $(VENV)/.develop   ## the same, with what tests and checks need
 
+demo: install    ## start Pileus with the todo application in the foreground, print its address; Ctrl-C ends it
+	@scripts/demo.sh
+
 bench: install   ## measure Pileus beside its peers, some 20 minutes; writes docs/images/bench.svg
 	$(PYTHON) bench/run.py
 
