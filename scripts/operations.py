@@ -20,7 +20,7 @@ def page() -> str:
         "| service | operations | of AWS's |",
         "| --- | --- | --- |",
     ]
-    services = sorted(all_services().items())
+    services = sorted((name, service) for name, service in all_services().items() if service.operations)
     for name, service in services:
         lines.append(f"| [{name}](#{name}) | {len(service.operations)} | {len(service_model(name).operation_names)} |")
     for name, service in services:

@@ -18,6 +18,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+pytest_plugins = ["todo_application"]
+
 REGION = "us-east-1"
 PILEUS = str(Path(sys.executable).parent / "pileus")
 

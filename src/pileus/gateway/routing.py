@@ -191,7 +191,7 @@ class S3Routes:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, int], list[_RestOperation]] = {}
         model = service_model("s3")
-        declared = all_services()["s3"].operations if "s3" in all_services() else {}
+        declared = all_services()["s3"].operations
         for name in model.operation_names:
             operation = model.operation_model(name)
             entry = _rest_operation(operation)

@@ -122,10 +122,7 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
     cloud.meter.start()
     for service in services:
         for start in service.on_start:
-            try:
-                await start(cloud)
-            except ImportError:
-                log.exception("not yet there")
+            await start(cloud)
     periodic = PeriodicWork(cloud)
     periodic.start()
     # What is here now stays: the collector need not look at it again.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-# The modules below are being written; they are imported at need until they are there.
-import importlib
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -14,14 +12,8 @@ from pileus.gateway.routing import HostName
 from pileus.security.signature import is_signed
 from pileus.services.cognito_identity import discovery
 from pileus.services.context import Cloud
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(f"pileus.services.{name}")
-    except ImportError:
-        return None
-
+from pileus.services.lambda_ import urls
+from pileus.services.s3 import cors, post, website
 
 if TYPE_CHECKING:
     from pileus.gateway.app import Gateway
@@ -29,9 +21,6 @@ if TYPE_CHECKING:
 
 def bucket_of(cloud: Cloud, host: HostName) -> str | None:
     """The bucket that the host names, where it is one."""
-    website = _module("s3.website")
-    if website is None:
-        return host.bucket if host.certain else None
     if host.bucket is None or host.certain or website.bucket_exists(cloud, host.bucket):
         return host.bucket
     return None
@@ -39,29 +28,21 @@ def bucket_of(cloud: Cloud, host: HostName) -> str | None:
 
 def wants_website(cloud: Cloud, bucket: str, host: HostName, request: Request) -> bool:
     """A website endpoint always; a bucket's bare name for what a browser asks of a bucket that has a website."""
-    website = _module("s3.website")
-    if website is None:
-        return False
     if host.website:
         return True
     return request.method in ("GET", "HEAD") and not is_signed(request) and website.is_configured(cloud, bucket)
 
 
 async def serve_website(cloud: Cloud, bucket: str, request: Request) -> Response:
-    website = _module("s3.website")
     return await website.serve(cloud, bucket, request)
 
 
 async def function_url(cloud: Cloud, identifier: str, request: Request) -> Response:
-    urls = _module("lambda_.urls")
     return await urls.handle(cloud, identifier, request)
 
 
 async def with_bucket_cors(cloud: Cloud, bucket: str | None, request: Request, answer: Awaitable[Response]) -> Response:
     """S3's answer with the headers that the bucket's CORS rules give; a preflight is answered by the rules alone."""
-    cors = _module("s3.cors")
-    if cors is None:
-        return await answer
     if "origin" not in request.headers and request.method != "OPTIONS":
         return await answer
     if request.method == "OPTIONS":
@@ -95,5 +76,4 @@ def is_form_upload(request: Request) -> bool:
 
 
 async def form_upload(gateway: Gateway, request: Request, bucket: str, request_id: str) -> Response:
-    post = _module("s3.post")
     return await post.upload(gateway.cloud, gateway.authenticator, bucket, request, request_id)

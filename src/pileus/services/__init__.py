@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from functools import cache
 
 from pileus.services.operation import Service
@@ -28,12 +27,7 @@ def all_services() -> dict[str, Service]:
     """By botocore's names, with every operation declared."""
     found = {}
     for package in PACKAGES:
-        # While packages are being written, one that cannot be imported must not stop the others.
-        try:
-            service: Service = importlib.import_module(f"pileus.services.{package}").service
-            service.load()
-        except Exception as error:
-            print(f"{package}: {type(error).__name__}: {error}", file=sys.stderr)
-            continue
+        service: Service = importlib.import_module(f"pileus.services.{package}").service
+        service.load()
         found[service.name] = service
     return found

@@ -200,18 +200,33 @@ def _boolean(value: Any) -> bool:
 
 
 def timestamp(value: Any) -> datetime:
-    """From seconds since the epoch, from ISO 8601, or already converted."""
+    """From seconds since the epoch, ISO 8601, an HTTP date (RFC 9110, 5.6.7), or already converted."""
     if isinstance(value, datetime):
         return value
     try:
         if type(value) in (int, float):
             return datetime.fromtimestamp(value, UTC)
         if type(value) is str:
-            moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return _from_text(value.strip())
     except (ValueError, OverflowError, OSError):
         pass
     raise WrongTypeError(cannot_convert(value, "Timestamp"))
+
+
+_HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%a, %d %b %Y %H:%M:%S +0000", "%A, %d-%b-%y %H:%M:%S GMT")
+
+
+def _from_text(text: str) -> datetime:
+    """Raises ValueError."""
+    if text[:1].isdigit():
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    for form in _HTTP_DATES:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise ValueError(text)
 
 
 def _blob(limits: dict[str, Any]) -> Converter:

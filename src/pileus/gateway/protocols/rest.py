@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from calendar import timegm
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.model import OperationModel, Shape
@@ -97,7 +94,7 @@ def _finder(name: str, member: Shape) -> Finder:
 
     def header(request: Request, labels: dict[str, str]) -> Any:
         text = request.headers.get(lower)
-        return None if text is None else _scalar(member, text, http_date=True)
+        return None if text is None else _scalar(member, text)
 
     return header
 
@@ -120,7 +117,7 @@ def _query_finder(member: Shape, wire: str) -> Finder:
     return one
 
 
-def _scalar(shape: Shape, text: str, *, http_date: bool = False) -> Any:
+def _scalar(shape: Shape, text: str) -> Any:
     kind = shape.type_name
     if kind in ("integer", "long"):
         try:
@@ -132,7 +129,7 @@ def _scalar(shape: Shape, text: str, *, http_date: bool = False) -> Any:
             raise WrongTypeError("STRING_VALUE cannot be converted to Boolean")
         return text.lower() == "true"
     if kind == "timestamp":
-        return http_timestamp(text) if http_date else timestamp(float(text) if _is_number(text) else text)
+        return timestamp(float(text) if _is_number(text) else text)
     if kind in ("double", "float"):
         if not _is_number(text):
             raise WrongTypeError("STRING_VALUE cannot be converted to Double")
@@ -142,13 +139,3 @@ def _scalar(shape: Shape, text: str, *, http_date: bool = False) -> Any:
 
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdigit()
-
-
-def http_timestamp(text: str) -> datetime:
-    """A date in a header (RFC 9110, 5.6.7), or ISO 8601. Raises WrongTypeError."""
-    for form in ("%a, %d %b %Y %H:%M:%S GMT", "%a, %d %b %Y %H:%M:%S +0000", "%A, %d-%b-%y %H:%M:%S GMT"):
-        try:
-            return datetime.fromtimestamp(timegm(time.strptime(text.strip(), form)), UTC)
-        except ValueError:
-            continue
-    return timestamp(text.strip())
