@@ -186,7 +186,7 @@ def copied(configuration: Configuration) -> Configuration:
     return msgspec.structs.replace(configuration)
 
 
-def _runtime(request: dict[str, Any]) -> str | None:
+def supported_runtime(request: dict[str, Any]) -> str | None:
     runtime: str | None = request.get("Runtime")
     if runtime in _ENDED_RUNTIMES:
         raise invalid(
@@ -266,7 +266,7 @@ def _logging(configuration: Configuration, asked: dict[str, str]) -> dict[str, s
 
 
 _CHECKS: dict[str, Any] = {
-    "runtime": _runtime,
+    "runtime": supported_runtime,
     "role": lambda request: request.get("Role"),
     "handler": lambda request: request.get("Handler"),
     "description": lambda request: request.get("Description"),

@@ -353,7 +353,7 @@ def _exists(name: FunctionName) -> AWSError:
 
 
 def _check_runtime(context: Context, request: Shape) -> None:
-    runtime = request.get("Runtime")
+    runtime = configurations.supported_runtime(request)
     if runtime and (missing := context.cloud.part(Execution).runtime.missing(runtime)):
         raise invalid(missing)
 

@@ -150,6 +150,41 @@ class LayerVersion(msgspec.Struct):
     license: str | None = None
 
 
+class Mapping(msgspec.Struct):
+    uuid: str
+    account: str
+    region: str
+    source: str
+    function: str
+    """The name, with the qualifier after a colon where one was given."""
+    starting_position: str
+    modified: float
+    enabled: bool = True
+    batch_size: int = 100
+    window: int = 0
+    retries: int = -1
+    record_age: int = -1
+    bisect: bool = False
+    on_failure: str = ""
+    filters: list[str] = []
+    response_types: list[str] = []
+    last_result: str = "No records processed"
+    tags: dict[str, str] = {}
+
+    @property
+    def name(self) -> FunctionName:
+        name, _, qualifier = self.function.partition(":")
+        return FunctionName(self.account, self.region, name, qualifier)
+
+
+class Checkpoint(msgspec.Struct):
+    """How far a mapping has come in a shard: the iterator it began with, the last sequence number it is done with."""
+
+    iterator: str = ""
+    sequence: str = ""
+    ended: bool = False
+
+
 # Keys begin with (account, region, name); versions go on with their number, all others with the qualifier.
 FUNCTIONS = Records(Function, "lambda", "function")
 VERSIONS = Records(Version, "lambda", "version")
@@ -164,6 +199,12 @@ RESERVED = Records(int, "lambda", "reserved")
 """(account, region): the sum of all functions' reserved concurrency."""
 LAYER_COUNTERS = Records(int, "lambda", "layer-counter")
 """The last version's number of each layer: numbers are never given twice."""
+
+
+MAPPINGS = Records(Mapping, "lambda", "event-source-mapping")
+"""(account, region, uuid)"""
+CHECKPOINTS = Records(Checkpoint, "lambda", "event-source-checkpoint")
+"""(uuid, shard's id)"""
 
 
 def not_found(name: FunctionName) -> AWSError:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from pileus.aws.arn import parse
+from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.context import Context
-from pileus.services.lambda_ import limits, service
+from pileus.services.lambda_ import limits, names, service
 from pileus.services.lambda_.access import request_tags, to_function
 from pileus.services.lambda_.configuration import invalid
-from pileus.services.lambda_.names import FunctionName, parse
-from pileus.services.lambda_.records import FUNCTIONS, Function, get_function
+from pileus.services.lambda_.records import FUNCTIONS, MAPPINGS, get_function
 from pileus.services.operation import Access, AccessRule, Shape
-from pileus.store.interface import Transaction
+from pileus.store.interface import Reader, Transaction
+
+Tags = dict[str, str]
 
 
-def check_tags(tags: dict[str, str]) -> None:
+def check_tags(tags: Tags) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html#configuration-tags-restrictions"""
     if len(tags) > limits.TAGS:
         raise invalid("Number of tags exceeds resource tag limit.")
@@ -21,54 +26,72 @@ def check_tags(tags: dict[str, str]) -> None:
             raise invalid(f"Tag keys starting with 'aws:' are reserved for system use: {key}")
 
 
-def _function(context: Context, request: Shape) -> FunctionName:
-    name = parse(context, request["Resource"])
-    if name.qualifier:
-        raise invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")
-    return name
-
-
 def _on_resource(action: str) -> AccessRule:
     def rule(context: Context, request: Shape) -> Access:
         keys = request_tags(request)
         if request.get("TagKeys"):
             keys["aws:tagkeys"] = tuple(request["TagKeys"])
-        return to_function(context, action, parse(context, request["Resource"]).at(""), keys)
+        resource = parse(request["Resource"])
+        if resource.resource.startswith("function:"):
+            return to_function(context, action, names.parse(context, request["Resource"]).at(""), keys)
+        return Access(f"lambda:{action}", request["Resource"], keys, owner=resource.account)
 
     return rule
 
 
+def _read(context: Context, reader: Reader, text: str) -> tuple[Tags, Callable[[Transaction, Tags], None]]:
+    """The tags of a resource, and what keeps others in their place."""
+    resource = parse(text)
+    kind, _, rest = resource.resource.partition(":")
+    if kind == "function":
+        name = names.parse(context, text)
+        if name.qualifier:
+            raise invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")
+        function = get_function(reader, name)
+
+        def keep_function(tx: Transaction, tags: Tags) -> None:
+            function.tags = tags
+            FUNCTIONS.put(tx, *name.key, value=function)
+
+        return function.tags, keep_function
+    if kind != "event-source-mapping":
+        raise option_not_implemented(f"tags of the resource type {kind}")
+    mapping = MAPPINGS.get(reader, resource.account, resource.region, rest)
+    if mapping is None:
+        raise AWSError("ResourceNotFoundException", f"Event source mapping not found: {text}", Type="User")
+
+    def keep_mapping(tx: Transaction, tags: Tags) -> None:
+        mapping.tags = tags
+        MAPPINGS.put(tx, resource.account, resource.region, rest, value=mapping)
+
+    return mapping.tags, keep_mapping
+
+
 @service.operation("ListTags", access=_on_resource("ListTags"))
 async def list_tags(context: Context, request: Shape) -> Shape:
-    return {"Tags": get_function(context.store, _function(context, request)).tags}
+    return {"Tags": _read(context, context.store, request["Resource"])[0]}
 
 
 @service.operation("TagResource", access=_on_resource("TagResource"))
 async def tag_resource(context: Context, request: Shape) -> None:
-    name = _function(context, request)
-
-    def change(tx: Transaction) -> None:
-        function = get_function(tx, name)
-        _retag(tx, name, function, {**function.tags, **request["Tags"]})
-
     if not request["Tags"]:
         raise invalid("An error occurred and the request cannot be processed.")
-    await context.store.transact(change)
+    await _change(context, request["Resource"], lambda tags: {**tags, **request["Tags"]})
 
 
 @service.operation("UntagResource", access=_on_resource("UntagResource"))
 async def untag_resource(context: Context, request: Shape) -> None:
-    name = _function(context, request)
+    gone = set(request["TagKeys"])
+    await _change(
+        context, request["Resource"], lambda tags: {key: value for key, value in tags.items() if key not in gone}
+    )
 
+
+async def _change(context: Context, resource: str, changed: Callable[[Tags], Tags]) -> None:
     def change(tx: Transaction) -> None:
-        function = get_function(tx, name)
-        left = {key: value for key, value in function.tags.items() if key not in request["TagKeys"]}
-        _retag(tx, name, function, left)
+        tags, keep = _read(context, tx, resource)
+        after = changed(tags)
+        check_tags(after)
+        keep(tx, after)
 
     await context.store.transact(change)
-
-
-def _retag(tx: Transaction, name: FunctionName, function: Function, tags: dict[str, str]) -> None:
-    check_tags(tags)
-    function.tags = tags
-    FUNCTIONS.put(tx, *name.key, value=function)
