@@ -74,6 +74,9 @@ def open_table(context: Context, name: str) -> Table:
     if table is None:
         check_name(name)
         raise resource_not_found()
+    if table.record.status == "CREATING":
+        # It is being restored.
+        raise resource_not_found()
     return table
 
 

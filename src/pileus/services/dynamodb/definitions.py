@@ -188,7 +188,7 @@ def _multi_attribute_keys(schema: list[Shape]) -> tuple[tuple[str, ...], tuple[s
     if len(set(names)) != len(names):
         if len(names) == 2:
             raise validation("Both the Hash Key and the Range Key element in the KeySchema have the same name")
-        raise validation("Invalid KeySchema: Duplicate attribute names in the KeySchema")
+        raise validation("Invalid KeySchema: Two elements in the KeySchema have the same name")
     if len(partition) > _MAX_MULTI or len(sort) > _MAX_MULTI:
         kind = "HASH" if len(partition) > _MAX_MULTI else "RANGE"
         raise validation(f"Invalid KeySchema: Too many {kind} key elements, at most {_MAX_MULTI} are allowed")

@@ -176,14 +176,14 @@ class Update:
 
     def apply(self, table: Table, old: Item | None) -> tuple[Item, int] | None:
         """The item after the update, and its size; None where there is none before and after."""
+        if old is None and self.only_removes:
+            # Removing from an item that is not there makes none, whatever the paths.
+            return None
         item = dict(self.key) if old is None else old
         if self.expression is not None:
             self.expression.apply(item)
         elif self.updates:
             apply_updates(self.updates, item)
-        if old is None and self.only_removes and item.keys() == self.key.keys():
-            # Deleting attributes of an item that is not there makes none.
-            return None
         table.check_index_keys(item)
         # Levels of nesting can only be known now, and sizes with them.
         size = check_item(item) if self.expression is not None else item_size(item)

@@ -98,6 +98,8 @@ def check(conditions: Conditions, keys: Keys) -> None:
         raise validation("Query key condition not supported")
     if not conditions:
         raise validation("Conditions can be of length 1 or 2 only")
+    if len(keys.names) > 2:
+        _check_multi(conditions, keys)
     remaining = dict(conditions)
     for name, kind in keys.partition:
         condition = remaining.pop(name, None)
@@ -123,6 +125,28 @@ def check(conditions: Conditions, keys: Keys) -> None:
         if not keys.sort:
             raise validation("Query key condition not supported")
         raise validation(f"Query condition missed key schema element: {keys.sort[0][0]}")
+
+
+def _check_multi(conditions: Conditions, keys: Keys) -> None:
+    """The rules of keys of several attributes.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.DesignPattern.MultiAttributeKeys.html
+    """
+    for name, _ in keys.partition:
+        if name not in conditions or conditions[name].operator != "EQ":
+            raise validation(
+                "Query key condition not supported: each HASH key attribute must have an equality condition; "
+                f"attribute: {name}"
+            )
+    given = [conditions.get(name) for name, _ in keys.sort]
+    while given and given[-1] is None:
+        given.pop()
+    for condition in given[:-1]:
+        if condition is None or condition.operator != "EQ":
+            raise validation(
+                "Query key condition not supported: RANGE key attributes must be given from left to right, "
+                "and all but the last must have an equality condition"
+            )
 
 
 def _check_one(condition: KeyCondition, kind: str) -> None:

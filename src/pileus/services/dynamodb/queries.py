@@ -33,7 +33,7 @@ from pileus.services.operation import Shape
 
 PAGE_BYTES = 1 << 20
 _HASHES = 1 << 32
-_MAX_SEGMENTS = 1_000_000
+_PARTITIONS = 4
 _START_INVALID = "The provided starting key is invalid"
 
 
@@ -187,8 +187,11 @@ async def query(context: Context, request: Shape) -> Shape:
     start, end = key_conditions.bounds(conditions, keys)
     forward = request.get("ScanIndexForward") is not False
     if place is not None:
-        if not start <= place < end:
-            if keys.sort and keys.sort[0][0] in conditions:
+        if not keys.sort or not start <= place < end:
+            if not keys.sort:
+                shown = _shown(request["ExclusiveStartKey"])
+                raise validation(f"The provided exclusive start key is invalid: ExclusiveStartKey: {shown}")
+            if keys.sort[0][0] in conditions:
                 raise validation("The provided starting key does not match the range key predicate")
             raise validation("The provided starting key is outside query boundaries based on provided conditions")
         if forward:
@@ -259,6 +262,16 @@ def segment(keys: Keys, number: int, total: int) -> tuple[bytes, bytes]:
     return start, keys.range()[1] if high >= _HASHES else keys.head + high.to_bytes(4, "big")
 
 
+def _shown(start: Item) -> str:
+    """A key as DynamoDB prints it."""
+    parts = [
+        f"{name}=AttributeValue: {{{kind}:{content}}}"
+        for name, value in start.items()
+        for kind, content in value.items()
+    ]
+    return "{" + ", ".join(parts) + "}"
+
+
 def _start_place(start: Item, keys: Keys, table: Table, indexed: bool) -> bytes:
     if len(start) != len(keys.all_names):
         tail = "" if indexed else ": The provided key element does not match the schema"
@@ -270,6 +283,29 @@ def _start_place(start: Item, keys: Keys, table: Table, indexed: bool) -> bytes:
     except AWSError as error:
         raise validation(f"{_START_INVALID}: {error.message}") from None
     return keys.key(start)
+
+
+class _Spread:
+    """How what a scan read is spread over an on-demand table's partitions, each of which is read and rounded up by
+    itself: such a table has four from the beginning."""
+
+    def __init__(self, keys: Keys, start: bytes, end: bytes) -> None:
+        self._place = len(keys.head)
+        self._first = self._partition(start)
+        self._end = _PARTITIONS - 1 if end == keys.range()[1] else self._partition(end)
+        self._sizes = [0] * _PARTITIONS
+        self._last = self._first
+
+    def _partition(self, key: bytes) -> int:
+        return key[self._place] * _PARTITIONS >> 8 if len(key) > self._place else 0
+
+    def add(self, key: bytes, size: int) -> None:
+        self._last = self._partition(key)
+        self._sizes[self._last] += size
+
+    def units(self, consistent: bool, more: bool) -> float:
+        last = self._last if more else self._end
+        return sum(read_units(size, consistent) for size in self._sizes[self._first : last + 1])
 
 
 def _page(
@@ -284,13 +320,19 @@ def _page(
     matched = scanned = size = fetched = 0
     last: bytes | None = None
     more = False
-    for _, record in _records(context, start, end, forward, limit):
+    spread = None
+    if reading.conditions is None and plan is None and table.record.billing == "PAY_PER_REQUEST":
+        spread = _Spread(table.keys, start, end)
+    for key, record in _records(context, start, end, forward, limit):
         if size >= PAGE_BYTES:
             more = True
             break
         last = record
         scanned += 1
-        size += record_size(record)
+        length = record_size(record)
+        size += length
+        if spread is not None:
+            spread.add(key, length)
         if fetching:
             full = context.store.get(table.keys.key(record_item(record)))
             if full is None:
@@ -310,10 +352,21 @@ def _page(
     response: Shape = {"Count": matched, "ScannedCount": scanned}
     if not counting:
         response["Items"] = items
-    if last is not None and (more or (limit is not None and scanned >= limit) or size >= PAGE_BYTES):
+    more = more or (limit is not None and scanned >= limit) or size >= PAGE_BYTES
+    if last is not None and more:
         keys = plan.keys if plan is not None else table.keys
         response["LastEvaluatedKey"] = keys.of(record_item(last))
-    _consume(context, response, request, table, plan, size, fetched)
+    consistent = bool(request.get("ConsistentRead"))
+    consumption = Consumption(table, request["TableName"], reading=True)
+    if plan is not None:
+        consumption.index(plan.name, read_units(size, consistent))
+        consumption.units = read_units(fetched, consistent) if fetched else 0.0
+    elif spread is not None:
+        consumption.units = spread.units(consistent, more)
+    else:
+        consumption.units = read_units(size, consistent)
+    consumption.count(context)
+    add_capacity(response, request, consumption)
     return response
 
 
@@ -323,17 +376,3 @@ def _records(
     if start >= end:
         return ()
     return context.store.range(start, end, reverse=not forward, limit=limit)
-
-
-def _consume(
-    context: Context, response: Shape, request: Shape, table: Table, plan: IndexPlan | None, size: int, fetched: int
-) -> None:
-    consistent = bool(request.get("ConsistentRead"))
-    consumption = Consumption(table, request["TableName"], reading=True)
-    if plan is None:
-        consumption.units = read_units(size, consistent)
-    else:
-        consumption.index(plan.name, read_units(size, consistent))
-        consumption.units = read_units(fetched, consistent) if fetched else 0.0
-    consumption.count(context)
-    add_capacity(response, request, consumption)

@@ -92,6 +92,7 @@ class TableRecord(msgspec.Struct, omit_defaults=True):
     ttl_index: int = 0
     history_since: float = 0.0
     """When keeping of former versions began: point-in-time recovery, or a backup being made."""
+    recovery_since: float = 0.0
     recovery_days: int = 0
     """The window of point-in-time recovery; none where 0."""
     copying: int = 0
@@ -240,6 +241,10 @@ class Table:
         self.index_key_types = {name: (kind, index) for index, name, kind in reversed(self._index_keys)}
         (self._partition_name, self._partition_kind) = self.keys.partition[0]
         self._key_count = len(self.keys.attributes)
+
+    @classmethod
+    def of(cls, record: TableRecord) -> Table:
+        return cls(_encode(record), record_key(record.account, record.region, record.name))
 
     def key(self, given: Any) -> bytes:
         """The place of the item with this primary key, checked against the schema."""

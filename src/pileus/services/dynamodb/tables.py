@@ -205,6 +205,8 @@ async def delete_table(context: Context, request: Shape) -> Shape:
         table = catalog.find(tx, account, region, name)
         if table is None:
             raise _gone(name)
+        if table.record.copying:
+            raise resource_in_use(f"Attempt to change a resource which is still in use: Table is being copied: {name}")
         if table.record.deletion_protection:
             raise validation(
                 "Resource cannot be deleted as it is currently protected against deletion. "

@@ -21,7 +21,7 @@ from pileus.store.interface import Transaction
 from pileus.store.keys import prefix_range, unpack
 
 _PIECE = 100
-_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+_IDENTITY = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
 
 
 @service.operation("UpdateTimeToLive", access=on_table("UpdateTimeToLive"))

@@ -114,7 +114,8 @@ class Write:
         if table.record.history_since:
             history.keep(tx, table, self.key, self.old, now)
         stream = table.record.stream
-        if stream is not None and stream.enabled:
+        # Equal values may be written in another order: then nothing has changed.
+        if stream is not None and stream.enabled and before != after:
             stream_log.append(tx, table, stream, before, after, now, self.identity)
 
     def consumption(self, name: str, *, transactional: bool = False) -> Consumption:

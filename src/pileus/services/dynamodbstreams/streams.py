@@ -19,6 +19,7 @@ from pileus.services.dynamodbstreams import service
 from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
 
+_MAX_LIMIT = 100
 _SHARD = "shardId-{:020d}-{:08x}"
 
 
@@ -68,7 +69,13 @@ def _list_access(context: Context, request: Shape) -> Iterable[Access]:
 
 @service.operation("ListStreams", access=_list_access, actions=("dynamodb:ListStreams",))
 async def list_streams(context: Context, request: Shape) -> Shape:
-    limit = request.get("Limit") or 100
+    limit = request.get("Limit") or _MAX_LIMIT
+    if limit > _MAX_LIMIT:
+        raise AWSError(
+            "ValidationException",
+            f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
+            f"Member must have value less than or equal to {_MAX_LIMIT}",
+        )
     within: list[str] = [context.account, context.region]
     if request.get("TableName"):
         name = request["TableName"]

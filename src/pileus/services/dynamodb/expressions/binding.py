@@ -450,6 +450,10 @@ class Binder:
                 existing, default = (self.update_value(argument) for argument in operand.arguments)
                 return lambda item: existing(item) or default(item)
             for argument in operand.arguments:
+                if isinstance(argument, Call) and argument.function == "list_append":
+                    raise ExpressionError(
+                        "The function is not allowed to be used this way in an expression; function: list_append"
+                    )
                 self._require_immediate("list_append", argument, "L")
             head, tail = (self.update_value(argument) for argument in operand.arguments)
 

@@ -41,8 +41,8 @@ CONDITION_FUNCTIONS = {
 UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
 _ALL_FUNCTIONS = CONDITION_FUNCTIONS.keys() | UPDATE_FUNCTIONS.keys()
 _MAX_PATH = 32
-# A level takes five of the thousand frames that the interpreter has; nobody's hands write a tenth of this.
-_MAX_DEPTH = 100
+# A level takes five of the thousand frames that the interpreter has. With 300 operators, 150 are of use.
+_MAX_DEPTH = 151
 _MAX_CANDIDATES = 100
 
 
@@ -125,6 +125,7 @@ class _Parser:
         return Path(tuple(parts))
 
     def call(self, functions: dict[str, int]) -> Call:
+        self.deeper()
         name = self.tokens.take().text
         self.tokens.expect("(")
         arguments = [self.operand()]
@@ -132,6 +133,7 @@ class _Parser:
             arguments.append(self.operand())
         self.tokens.expect(")")
         self.operator()
+        self.depth -= 1
         if name not in functions and name in _ALL_FUNCTIONS:
             self.fault(
                 "misused function",
@@ -341,10 +343,7 @@ class _Updates(_Parser):
         if token.kind == "value":
             return Placeholder(self.tokens.take().text)
         if self.is_call() and token.text.upper() not in self.words:
-            self.deeper()
-            call = self.call(UPDATE_FUNCTIONS)
-            self.depth -= 1
-            return call
+            return self.call(UPDATE_FUNCTIONS)
         return self.path()
 
 
