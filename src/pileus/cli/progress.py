@@ -31,7 +31,7 @@ def show(console: Console, events: Iterable[Event], working: str) -> list[Event]
             if event.failed:
                 failures.append(event)
             seconds = event.time - began.pop(event.logical_id, event.time)
-            console.print(_line(event, verb, state, seconds), highlight=False)
+            console.print(_line(event, verb, state, seconds), highlight=False, soft_wrap=True)
     return failures
 
 
@@ -42,4 +42,4 @@ def _line(event: Event, verb: str, state: str, seconds: float) -> str:
         mark, what = "[dim]·[/dim]", "kept"
     else:
         mark, what = "[green]✓[/green]", f"{_DONE.get(verb, verb.lower())} [dim]{seconds:.1f} s[/dim]"
-    return f"{mark} {escape(event.logical_id):<28} [dim]{event.type:<38}[/dim] {what}"
+    return f"{mark} {escape(event.logical_id):<28} [dim]{event.type:<42}[/dim] {what}"

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-import botocore.loaders
 import botocore.model
 
+from pileus.aws.model import operation_model
 from pileus.services.cloudformation.documents import Path, TemplateError
 from pileus.services.cloudformation.intrinsics import function_of, text
 
@@ -121,13 +121,8 @@ def _object(value: Any, path: Path) -> dict[str, Any]:
 
 
 @cache
-def _model(service: str) -> botocore.model.ServiceModel:
-    return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(service, "service-2"), service)
-
-
-@cache
 def _shape(model: Model) -> botocore.model.Shape:
-    shape = _model(model.service).operation_model(model.operation).input_shape
+    shape = operation_model(model.service, model.operation).input_shape
     for name in model.member.split("."):
         shape = shape.members[name]
     return shape
