@@ -47,7 +47,7 @@ _JSON = {
     "too-large": Fault("RequestEntityTooLargeException", 413, "The request is larger than this service accepts."),
 }
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html: its faults answer 400.
-_DYNAMODB = {kind: fault._replace(status=400) for kind, fault in _JSON.items()}
+_DYNAMODB = {kind: fault if kind == "too-large" else fault._replace(status=400) for kind, fault in _JSON.items()}
 _QUERY = {
     "missing": Fault("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
     "incomplete": Fault("IncompleteSignature", 400),
