@@ -38,8 +38,11 @@ class Group(Protocol):
         """The processors that this much memory brings; initialisation runs without a ceiling, as on Lambda."""
         ...
 
-    def freeze(self) -> None: ...
-    def thaw(self) -> None: ...
+    def freeze(self) -> bool:
+        """False where it cannot."""
+        ...
+
+    def thaw(self) -> bool: ...
     def used_bytes(self) -> int:
         """All that is charged to it, files' pages included."""
         ...
@@ -121,13 +124,11 @@ class _V1Group:
         if cpu and _vcpus(memory_mb) < PROCESSORS:
             _write(cpu / "cpu.cfs_quota_us", str(_PERIOD_US * _vcpus(memory_mb)))
 
-    def freeze(self) -> None:
-        if self._state >= 0:
-            os.write(self._state, b"FROZEN")
+    def freeze(self) -> bool:
+        return self._state >= 0 and os.write(self._state, b"FROZEN") > 0
 
-    def thaw(self) -> None:
-        if self._state >= 0:
-            os.write(self._state, b"THAWED")
+    def thaw(self) -> bool:
+        return self._state >= 0 and os.write(self._state, b"THAWED") > 0
 
     def used_bytes(self) -> int:
         return int(os.pread(self._used, 32, 0)) if self._used >= 0 else 0
@@ -197,11 +198,11 @@ class _V2Group:
         if _vcpus(memory_mb) < PROCESSORS and limit.exists():
             _write(limit, f"{_PERIOD_US * _vcpus(memory_mb)} {_PERIOD_US}")
 
-    def freeze(self) -> None:
-        os.write(self._state, b"1")
+    def freeze(self) -> bool:
+        return os.write(self._state, b"1") > 0
 
-    def thaw(self) -> None:
-        os.write(self._state, b"0")
+    def thaw(self) -> bool:
+        return os.write(self._state, b"0") > 0
 
     def used_bytes(self) -> int:
         with contextlib.suppress(OSError):

@@ -51,17 +51,26 @@ class _Half(asyncio.Protocol):
 
 
 class _Outer(_Half):
-    """A guest's connection; it is read once the one to the gateway stands."""
+    """A guest's connection; what comes before the one to the gateway stands is kept until it does."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         super().__init__()
         self._address = address
         self._connecting: asyncio.Task[None] | None = None
+        self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        transport.pause_reading()  # type: ignore[attr-defined]
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is None:
+            # uvloop starts to read only after connection_made, whatever that says of pausing: here is the first chance.
+            self._early += data
+            if self.transport:
+                self.transport.pause_reading()
+            return
+        super().data_received(data)
 
     async def _connect(self) -> None:
         try:
@@ -73,5 +82,7 @@ class _Outer(_Half):
         self.other, inner.other = inner, self
         if self.transport is None:
             inner.transport.close()  # type: ignore[union-attr]
-        else:
-            self.transport.resume_reading()
+            return
+        super().data_received(self._early)
+        self._early = b""
+        self.transport.resume_reading()

@@ -12,12 +12,14 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import errno
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +28,7 @@ from pileus.runtime import platform_log
 from pileus.runtime.api import Connection, Headers
 from pileus.runtime.extensions import Extensions
 from pileus.runtime.interface import FunctionVersion, Invocation, LogLine, Outcome
+from pileus.runtime.languages.language import LAYERS, TASK
 from pileus.runtime.launchers import Sandbox
 from pileus.runtime.output import Splitter
 
@@ -128,6 +131,8 @@ class Environment:
         self._initialised = False
         self._init_log: list[str] = []
         self._lost = False
+        self._program = ""
+        self._has_program = False
         self._shutting_down = False
         self.init_ms = 0.0
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -137,6 +142,8 @@ class Environment:
     def begin(self, assignment: dict[str, Any], init_limit_s: float) -> None:
         """Gives the sandbox its function. `ready` is done when the runtime asks for its first invocation."""
         self._extensions = Extensions(self.function, assignment["extensions"])
+        self._program = (assignment["program"] or [""])[0]
+        self._has_program = Path(assignment["task"], "bootstrap").exists()
         self.sandbox.exited = self._exited
         self._loop.add_reader(self.sandbox.output, self._read_output)
         self._init_began = _clock()
@@ -457,14 +464,13 @@ class Environment:
 
     def _freeze(self) -> None:
         self._freezer = None
-        if self.alive and not self.busy and self.sandbox.group and not self._shutting_down:
-            self.sandbox.group.freeze()
+        if self.alive and not self.busy:
+            self.sandbox.freeze()
             self._frozen = True
 
     def _thaw(self) -> None:
         self._frozen = False
-        if self.sandbox.group:
-            self.sandbox.group.thaw()
+        self.sandbox.thaw()
 
     # The end.
 
@@ -514,7 +520,10 @@ class Environment:
                 pending.timer.cancel()
             pending.future.set_exception(NotDeliveredError())
         if not self.ready.done():
-            self._init_failed(error_payload("Runtime.ExitError", f"Error: {reason}"), "Runtime.ExitError", "error")
+            kind = "Runtime.ExitError"
+            if self.sandbox.not_started:
+                kind, reason = "Runtime.InvalidEntrypoint", self._not_started(os.strerror(self.sandbox.not_started))
+            self._init_failed(error_payload(kind, f"Error: {reason}"), kind, "error")
         if running is not None:
             if running.timer:
                 running.timer.cancel()
@@ -526,6 +535,11 @@ class Environment:
         self._log(self._splitter.flush())
         self._flush_log()
         self._owner.ended(self)
+
+    def _not_started(self, reason: str) -> str:
+        if self._program == f"{TASK}/bootstrap" and self.sandbox.not_started == errno.ENOENT and not self._has_program:
+            return f"Couldn't find valid bootstrap(s): [{TASK}/bootstrap {LAYERS}/bootstrap]"
+        return f"fork/exec {self._program}: {reason.lower()}"
 
     # The log.
 

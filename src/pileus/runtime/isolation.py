@@ -29,7 +29,7 @@ _CONTROLLERS = {
     "memory": "a function's memory is limited by process (RLIMIT_DATA), not as a whole",
     "pids": "processes are not limited by function",
     "cpu": "a function's share of the processors does not follow its memory",
-    "freezer": "functions go on running between invocations",
+    "freezer": "between invocations only a function's main process is stopped, not what it started",
 }
 
 

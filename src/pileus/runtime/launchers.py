@@ -50,6 +50,8 @@ class Sandbox:
     exited: Callable[[], None] | None = None
     status: int | None = None
     """The guest's exit code, negative for a signal."""
+    not_started: int = 0
+    """The error number where its program could not be executed."""
     servers: list[asyncio.AbstractServer] = field(default_factory=list)
     handler: Handler | None = None
     """Who answers on its Runtime API: its environment, once it is one."""
@@ -69,18 +71,28 @@ class Sandbox:
         state = os.statvfs(self.tmp)
         return (state.f_blocks - state.f_bfree) * state.f_frsize
 
+    def freeze(self) -> None:
+        if self.group is None or not self.group.freeze():
+            self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self.group is None or not self.group.thaw():
+            self._signal(signal.SIGCONT)
+
     def kill(self) -> None:
         if self.pidfd >= 0:
-            if self.group:
-                self.group.thaw()  # version 1: a frozen process does not die
+            self.thaw()  # in a control group of version 1, a frozen process does not die
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def terminate(self) -> None:
-        """SIGTERM to the runtime's own process."""
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        """To the runtime's own process."""
         if self.guest_pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.guest_pidfd, signal.SIGTERM)
+                signal.pidfd_send_signal(self.guest_pidfd, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +239,7 @@ class Launcher:
             task.add_done_callback(self._attaching.discard)
         else:
             if message:
-                sandbox.status = int(message)
+                sandbox.status, sandbox.not_started = map(int, message.split())
             asyncio.get_running_loop().remove_reader(sandbox.control.fileno())
 
     async def _finish(self, sandbox: Sandbox) -> None:

@@ -323,7 +323,7 @@ class FunctionRuntime:
             message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
             payload = error_payload(error.error_type, message)
             duration = seconds * 1000
-        elif error.error_type == "Runtime.ExitError":
+        elif error.error_type in ("Runtime.ExitError", "Runtime.InvalidEntrypoint"):
             payload = payload.replace(b'"Error: ', f'"RequestId: {request_id} Error: '.encode(), 1)
         now = time.time()
         billed = max(1, -int(-duration // 1))
@@ -364,7 +364,10 @@ class FunctionRuntime:
         return [
             environment
             for environment in self._environments
-            if environment.function == function and environment.provisioned == provisioned and environment.alive
+            if environment.function == function
+            and environment.provisioned == provisioned
+            and environment.alive
+            and not environment.retired
         ]
 
     async def provision(self, function: FunctionVersion, count: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pileus.runtime.sandbox import python_runtime
 EXTENSIONS = "/opt/extensions"
 
 
-def run(assignment: dict[str, Any]) -> None:
+def run(assignment: dict[str, Any], process_1: socket.socket) -> None:
     environment: dict[str, str] = assignment["environment"]
     for name, limit in assignment["limits"].items():
         number = getattr(resource, f"RLIMIT_{name}")
@@ -23,8 +24,12 @@ def run(assignment: dict[str, Any]) -> None:
     for extension in assignment["extensions"]:
         _start(extension, environment)
     if assignment["program"]:
-        os.set_inheritable(1, True)
-        os.execve(assignment["program"][0], assignment["program"], environment)  # noqa: S606
+        try:
+            os.execve(assignment["program"][0], assignment["program"], environment)  # noqa: S606
+        except OSError as error:
+            process_1.send(b"%d" % error.errno)
+            os._exit(1)
+    process_1.close()
     python_runtime.run(environment, assignment["modules"])
 
 

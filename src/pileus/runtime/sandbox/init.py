@@ -46,6 +46,8 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
         os.write(group, b"0")
         os.close(group)
     isolated: bool = sandbox["isolated"]
+    if sandbox["user_namespace"]:
+        sandbox["uid"] = 0  # the only one there
     if isolated:
         linux.unshare(_NAMESPACES)
         linux.unshare(linux.CLONE_NEWCGROUP)
@@ -87,11 +89,15 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
     mine.send(message)
-    mine.close()
+    mine.setblocking(False)
     while True:
         pid, wait_status = os.waitpid(-1, 0)
         if pid == child:
-            connection.send(b"%d" % os.waitstatus_to_exitcode(wait_status))
+            try:
+                not_started = mine.recv(16)
+            except OSError:
+                not_started = b""
+            connection.send(b"%d %s" % (os.waitstatus_to_exitcode(wait_status), not_started or b"0"))
             os._exit(0)
 
 
@@ -143,11 +149,10 @@ def _become_guest(sandbox: dict[str, Any], its: socket.socket, output: int) -> N
             os.set_inheritable(descriptor, True)
         os.execve(sandbox["prestart"][0], sandbox["prestart"], {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"})  # noqa: S606
     message = its.recv(1 << 18)
-    its.close()
     if not message:
         os._exit(0)
     try:
-        guest.run(json.loads(message))
+        guest.run(json.loads(message), its)
     except SystemExit as error:
         code = error.code
         if code is not None and not isinstance(code, int):
