@@ -6,9 +6,10 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-HASHER = PasswordHasher()
+# As OWASP's Password Storage Cheat Sheet has it for Argon2id: 19 MiB, two passes, one lane.
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-DECOY = "$argon2id$v=19$m=65536,t=3,p=4$YR710B3KtRrp6De44bQSqw$KfBCAGAU274s+ldmwtddPhrT6L4M/6ZUvMdOc1z76Bo"
+DECOY = "$argon2id$v=19$m=19456,t=2,p=1$QvhKzNq+iFYy+0jJRS+uJQ$NHTkcoyQGs/hpXKIgDZEq1Q5L7LRbOcuijbrhllu1cY"
 """The hash of a password that nobody has. A login with an unknown name is checked against it, so that it takes as long
 as one with a wrong password and does not tell which names exist."""
 
