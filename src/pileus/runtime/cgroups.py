@@ -61,6 +61,8 @@ class Groups(Protocol):
     """Where a cloud's groups are made. `controllers` in force."""
 
     controllers: frozenset[str]
+    freezer: str
+    """The directory below which frozen groups must be thawed before their processes can die; empty for none."""
 
     def make(self, name: str) -> Group: ...
     def sweep(self) -> int:
@@ -157,6 +159,7 @@ class _V1Groups:
     def __init__(self, name: str, roots: dict[str, Path]) -> None:
         self.controllers = frozenset(roots)
         self._parents = {controller: root / name for controller, root in roots.items()}
+        self.freezer = str(self._parents.get("freezer", ""))
 
     def make(self, name: str) -> Group:
         for parent in self._parents.values():
@@ -227,6 +230,8 @@ class _V2Group:
 
 
 class _V2Groups:
+    freezer = ""
+
     def __init__(self, name: str, root: Path) -> None:
         self._parent = root / name
         self._parent.mkdir(exist_ok=True)

@@ -54,6 +54,7 @@ class Machine:
             "runtime": language.provides(),
             "resolver": "",
             "ports": ports,
+            "freezer": self.groups.freezer if self.groups else "",
             "prestart": list(language.prestart) if ahead else [],
         }
         name, stock = (language.launcher, language.stock) if ahead else (f"{language.launcher}-exec", 0)

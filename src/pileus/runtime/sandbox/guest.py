@@ -27,7 +27,7 @@ def run(assignment: dict[str, Any], process_1: socket.socket) -> None:
         try:
             os.execve(assignment["program"][0], assignment["program"], environment)  # noqa: S606
         except OSError as error:
-            process_1.send(b"%d" % error.errno)
+            process_1.send(str(error.errno).encode())
             os._exit(1)
     process_1.close()
     python_runtime.run(environment, assignment["modules"])

@@ -9,12 +9,14 @@ every sandbox with it.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from pileus.runtime.sandbox import init, linux, python_runtime, root
@@ -55,6 +57,7 @@ def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
     while True:
         message, descriptors, _, _ = socket.recv_fds(connection, 65536, 16)
         if not message:
+            _thaw(configuration["freezer"])
             return
         sandbox: dict[str, Any] = json.loads(message) | configuration
         if isolated:
@@ -69,6 +72,13 @@ def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
         socket.send_fds(connection, [b"%d" % sandbox["id"]], [pidfd])
         for descriptor in (*descriptors, pidfd):
             os.close(descriptor)
+
+
+def _thaw(parent: str) -> None:
+    """In control groups of version 1 a frozen process does not die before it is thawed."""
+    for state in Path(root.HOST + parent).glob("*/freezer.state") if parent else ():
+        with contextlib.suppress(OSError):
+            state.write_text("THAWED")
 
 
 if __name__ == "__main__":
