@@ -17,7 +17,7 @@ from pileus.aws.identifiers import request_id as new_request_id
 from pileus.gateway import cors
 from pileus.security import signature
 from pileus.security.signature import SignatureError
-from pileus.services.admin import ADMIN, PAGES
+from pileus.services.admin import ADMIN, PAGES, PUBLIC
 from pileus.services.context import Context
 from pileus.services.lambda_ import downloads
 
@@ -47,6 +47,9 @@ async def _respond(gateway: Gateway, request: Request, name: str) -> Response:
         return downloads.respond(gateway.cloud, name.removeprefix("code/"))
     if name in PAGES:
         return Response(200, dict(PAGES[name].headers), PAGES[name].body)
+    if name in PUBLIC and request.method == "GET":
+        address = f"{'https' if request.secure else 'http'}://{request.host}"
+        return _json(200, PUBLIC[name](gateway.cloud, address))
     if name in ADMIN:
         return await _call(gateway, request, name)
     return _json(404, {"Code": "NotFound", "Message": f"Pileus has no {request.raw_path[:256]}"})

@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from pileus.services.context import Context
+    from pileus.services.context import Cloud, Context
 
+PublicDocument = Callable[["Cloud", str], dict[str, Any]]
 AdminFunction = Callable[["Context", dict[str, Any]], Awaitable[dict[str, Any]]]
 
 ADMIN: dict[str, AdminFunction] = {}
@@ -35,5 +36,17 @@ def admin(name: str) -> Callable[[AdminFunction], AdminFunction]:
     def register(function: AdminFunction) -> AdminFunction:
         ADMIN[name] = function
         return function
+
+    return register
+
+
+PUBLIC: dict[str, PublicDocument] = {}
+"""Documents that everyone may read without a signature, made of the cloud and the address that it was asked at."""
+
+
+def public(name: str) -> Callable[[PublicDocument], PublicDocument]:
+    def register(document: PublicDocument) -> PublicDocument:
+        PUBLIC[name] = document
+        return document
 
     return register

@@ -1,18 +1,22 @@
-"""The documents with which anybody can verify this cloud's tokens (OpenID Connect Discovery 1.0)."""
+"""The documents with which anybody can verify this cloud's tokens (OpenID Connect Discovery 1.0).
+
+They are read at this cloud's own address: the host name of the issuer, which clients expect in the tokens, is AWS's.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pileus.security.openid import ALGORITHM, ISSUER, signer
+from pileus.services.admin import public
 from pileus.services.context import Cloud
 
 
-def configuration(address: str) -> dict[str, Any]:
-    """`address` is where this cloud answers: the issuer's own name belongs to AWS."""
+@public("cognito-identity/.well-known/openid-configuration")
+def configuration(cloud: Cloud, address: str) -> dict[str, Any]:
     return {
         "issuer": ISSUER,
-        "jwks_uri": f"{address}/.well-known/jwks_uri",
+        "jwks_uri": f"{address}/_pileus/cognito-identity/.well-known/jwks_uri",
         "authorization_endpoint": ISSUER,
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],
@@ -20,5 +24,6 @@ def configuration(address: str) -> dict[str, Any]:
     }
 
 
-def keys(cloud: Cloud) -> dict[str, Any]:
+@public("cognito-identity/.well-known/jwks_uri")
+def keys(cloud: Cloud, address: str) -> dict[str, Any]:
     return cloud.part(signer).jwks()
