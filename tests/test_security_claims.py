@@ -1,7 +1,7 @@
 """The claims of the architecture, each tried from outside with boto3: the platform holds the application's security.
 
-    The credentials are un-guessable and belong to one user and one role. Lambda takes the user's identity from the
-    credentials, and nobody can tamper with it. Permissions are evaluated before a function is invoked.
+The credentials are un-guessable and belong to one user and one role. Lambda takes the user's identity from the
+credentials, and nobody can tamper with it. Permissions are evaluated before a function is invoked.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def test_neither_guest_nor_user_touches_anything_behind_the_functions(todo: Any,
     assert code_of(database.scan, TableName=todos) == "AccessDeniedException"
     assert code_of(functions.list_functions) == "AccessDeniedException"
     assert code_of(functions.get_function, FunctionName=todo.outputs["LoginUser"]) == "AccessDeniedException"
-    assert code_of(caller.client("s3").put_object, Bucket=todo.outputs["SiteBucket"], Key="index.html") == "AccessDenied"
+    assert (
+        code_of(caller.client("s3").put_object, Bucket=todo.outputs["SiteBucket"], Key="index.html") == "AccessDenied"
+    )
     assert code_of(caller.client("iam").list_roles) == "AccessDenied"
     assert code_of(caller.client("sts").assume_role, RoleArn=todo.role("LoginUser"), RoleSessionName="ab") == (
         "AccessDenied"
@@ -243,7 +245,10 @@ def test_knowing_an_identity_id_is_not_being_it(todo: Any) -> None:
     assert code_of(public.get_open_id_token, IdentityId=ada.identity_id) == "NotAuthorizedException"
     token = todo.developer_token(todo.register())["Token"]
     mine = {"cognito-identity.amazonaws.com": token}
-    assert code_of(ask, IdentityId=ada.identity_id, Logins=mine) in ("NotAuthorizedException", "ResourceConflictException")
+    assert code_of(ask, IdentityId=ada.identity_id, Logins=mine) in (
+        "NotAuthorizedException",
+        "ResourceConflictException",
+    )
     vouch = public.get_open_id_token_for_developer_identity
     pool = todo.outputs["IdentityPoolId"]
     assert code_of(vouch, IdentityPoolId=pool, Logins={"login.todo": "ada"}) == "MissingAuthenticationTokenException"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import fcntl
 import json
 import secrets
+import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from pileus.security.keyring import Keyring
 from pileus.store.sqlite import SQLiteStore
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PASSWORD = "correct horse battery"  # noqa: S105 - everyone's, in these tests
+PASSWORD = "correct horse battery"
 
 
 def deploy(cloud: Any, example: str, *options: str, timeout: float = 100) -> dict[str, str]:
     """Deploys an example with the command that people use, and answers its stack's outputs."""
     template = EXAMPLES / example / "template.yaml"
-    result = cloud.pileus("deploy", str(template), "--stack", example, *options, timeout=timeout)
+    with (Path(tempfile.gettempdir()) / "pileus-building").open("w") as building:
+        fcntl.flock(building, fcntl.LOCK_EX)  # Test processes share the folder in which a page is built.
+        result = cloud.pileus("deploy", str(template), "--stack", example, *options, timeout=timeout)
     assert result.returncode == 0, result.stdout + result.stderr
     [stack] = cloud.root.client("cloudformation").describe_stacks(StackName=example)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -132,6 +135,7 @@ def expire(data: Path, session_token: str) -> dict[str, str]:
         try:
             sealer = Keyring(store).sealer
             _, principal = tokens.Opener(sealer).open(session_token)
+            assert principal.session is not None
             ended = msgspec.structs.replace(principal.session, expires=time.time() - 60)
             return tokens.issue(sealer, msgspec.structs.replace(principal, session=ended))
         finally:
@@ -146,11 +150,5 @@ def expire(data: Path, session_token: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def todo(cloud: Any) -> Iterator[Application]:
-    """The todo application without its page."""
-    yield Application(cloud, deploy(cloud, "todo", "--no-site"))
-
-
-@pytest.fixture(scope="session")
-def todo_with_page(cloud: Any) -> Iterator[Application]:
-    yield Application(cloud, deploy(cloud, "todo"))
+def todo(cloud: Any) -> Application:
+    return Application(cloud, deploy(cloud, "todo"))
