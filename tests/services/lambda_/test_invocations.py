@@ -16,7 +16,7 @@ def handler(event, context):
         "arn": context.invoked_function_arn,
         "version": context.function_version,
         "request": context.aws_request_id,
-        "identity": context.identity and [context.identity.cognito_identity_id, context.identity.cognito_identity_pool_id],
+        "identity": [context.identity.cognito_identity_id, context.identity.cognito_identity_pool_id],
         "client": context.client_context and context.client_context.custom,
         "role": os.environ["AWS_ACCESS_KEY_ID"][:4],
     }
@@ -157,7 +157,7 @@ def test_a_response_stream_ends_with_what_became_of_it(about: Any, shared: Any) 
     assert b"REPORT" in base64.b64decode(events[-1]["InvokeComplete"]["LogResult"])
     shared.create("failing", "def handler(e, c):\n    raise KeyError('gone')\n")
     events = list(shared.client.invoke_with_response_stream(FunctionName="failing")["EventStream"])
-    assert "KeyError" in events[-1]["InvokeComplete"]["ErrorDetails"]
+    assert events[-1]["InvokeComplete"] == {"ErrorCode": "KeyError", "ErrorDetails": "'gone'"}
 
 
 def test_a_loop_of_invocations_is_stopped(functions: Any) -> None:

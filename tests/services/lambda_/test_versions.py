@@ -101,8 +101,8 @@ def test_reserved_concurrency_limits_and_throttles(functions: Any) -> None:
     assert settings["AccountLimit"]["UnreservedConcurrentExecutions"] == 995
     assert settings["AccountUsage"]["FunctionCount"] == 1
     assert refused(client.put_function_concurrency, FunctionName="reserved", ReservedConcurrentExecutions=901)[1] == (
-        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its"
-        " minimum value of [100]."
+        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below"
+        " its minimum value of [100]."
     )
     client.delete_function_concurrency(FunctionName="reserved")
     assert client.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == 1000

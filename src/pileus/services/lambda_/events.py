@@ -188,7 +188,7 @@ class EventQueue:
 
     async def _attempt_once(self, event: Event) -> None:
         config = _config(self._store, event.function)
-        if self._clock.time() > event.received + _maximum_age(config):
+        if self._clock.time() >= event.received + _maximum_age(config):
             await self._end(event, config, None, "EventAgeExceeded")
             return
         execution = self._cloud.part(Execution)
@@ -219,7 +219,7 @@ class EventQueue:
             await self._end(event, config, outcome, "RetriesExhausted")
         else:
             delay = self.retry_delays[min(event.attempts, len(self.retry_delays)) - 1]
-            if self._clock.time() + delay > event.received + _maximum_age(config):
+            if self._clock.time() + delay >= event.received + _maximum_age(config):
                 await self._end(event, config, outcome, "EventAgeExceeded")
             else:
                 await self._later(event, delay)
@@ -227,7 +227,7 @@ class EventQueue:
     async def _again(self, event: Event, config: EventInvokeConfig | None, delay: float) -> None:
         """Throttled, or in trouble that is not the function's."""
         event.delays += 1
-        if self._clock.time() + delay > event.received + _maximum_age(config):
+        if self._clock.time() + delay >= event.received + _maximum_age(config):
             await self._end(event, config, None, "EventAgeExceeded")
         else:
             await self._later(event, delay)
