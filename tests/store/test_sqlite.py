@@ -153,6 +153,22 @@ def test_a_snapshot_stays_as_it_was(run: Any, tmp_path: Path) -> None:
     run(body)
 
 
+def test_a_range_that_was_left_holds_nothing_back(run: Any) -> None:
+    async def body(store: SQLiteStore) -> None:
+        def fill(tx: Transaction) -> None:
+            for number in range(300):
+                tx.put(pack("r", number), b"old")
+
+        await store.transact(fill)
+        left = store.range(*prefix_range("r"))
+        next(left)
+        await store.transact(lambda tx: tx.put(pack("r", 0), b"new"))
+        assert store.get(pack("r", 0)) == b"new"
+        assert next(left)[0] == pack("r", 1)
+
+    run(body)
+
+
 def test_a_full_store_says_so_and_goes_on(tmp_path: Path) -> None:
     async def main() -> None:
         store = SQLiteStore(tmp_path / "store.db", "relaxed")

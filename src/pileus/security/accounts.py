@@ -14,7 +14,9 @@ import msgspec
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import secret_access_key, unique_id
 from pileus.security.principals import Principal, root
+from pileus.store import watch
 from pileus.store.interface import Reader, Transaction
+from pileus.store.keys import pack
 from pileus.store.records import Records
 
 FIRST_ACCOUNT = "000000000000"
@@ -55,6 +57,7 @@ class AccessKey(msgspec.Struct):
 
 ACCOUNTS = Records(Account, "security", "account")
 ACCESS_KEYS = Records(AccessKey, "security", "access-key")
+watch.declare(pack("security", "access-key"))
 
 
 def create_account(

@@ -7,17 +7,19 @@ from typing import NamedTuple
 from pileus.aws.clock import Clock
 from pileus.aws.http import Request
 from pileus.security import signature
-from pileus.security.accounts import ACCESS_KEYS
+from pileus.security.accounts import ACCESS_KEYS, AccessKey
 from pileus.security.principals import Principal
 from pileus.security.signature import Claim, SignatureError
 from pileus.security.tokens import Opener
-from pileus.store.interface import Reader
+from pileus.store.interface import Store
 
 # Services of the whole partition answer to us-east-1's scope, wherever the cloud is.
 GLOBAL_REGION = "us-east-1"
 GLOBAL_SERVICES = frozenset({"iam", "sts", "s3"})
 SKEW_SECONDS = 300.0
 S3_SKEW_SECONDS = 900.0
+
+_REMEMBERED_KEYS = 4096
 
 
 class Authenticated(NamedTuple):
@@ -29,8 +31,9 @@ class Authenticated(NamedTuple):
 
 
 class Authenticator:
-    def __init__(self, reader: Reader, opener: Opener, clock: Clock, region: str) -> None:
-        self._reader = reader
+    def __init__(self, store: Store, opener: Opener, clock: Clock, region: str) -> None:
+        self._store = store
+        self._keys: dict[str, tuple[bytes, AccessKey]] = {}
         self._opener = opener
         self._clock = clock
         self._region = region
@@ -79,7 +82,18 @@ class Authenticator:
             if principal.access_key_id != claim.access_key_id:
                 raise SignatureError("invalid-token")
             return secret, principal
-        key = ACCESS_KEYS.get(self._reader, claim.access_key_id)
+        key = self._access_key(claim.access_key_id)
         if key is None or key.status != "Active":
             raise SignatureError("unknown-key")
         return key.secret, key.principal()
+
+    def _access_key(self, key_id: str) -> AccessKey | None:
+        stored = self._store.recall(ACCESS_KEYS.key(key_id))
+        if stored is None:
+            return None
+        known = self._keys.get(key_id)
+        if known is None or known[0] != stored:
+            if len(self._keys) >= _REMEMBERED_KEYS:
+                self._keys.clear()
+            known = self._keys[key_id] = (stored, ACCESS_KEYS.decode(stored))
+        return known[1]

@@ -159,7 +159,7 @@ class Authorizer:
         version_key = self._version_keys.get(principal.account)
         if version_key is None:
             version_key = self._version_keys[principal.account] = identities.version_key(principal.account)
-        version = self._store.get(version_key)
+        version = self._store.recall(version_key)
         known = self._identities.get(key)
         if known is not None and known.version == version:
             return known

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pileus.aws.arn import arn
+from pileus.store import watch
 from pileus.store.interface import Reader, Transaction
 from pileus.store.keys import pack
 from pileus.store.records import Records
@@ -128,6 +129,9 @@ GROUPS = Records(Group, "iam", "group")
 ROLES = Records(Role, "iam", "role")
 POLICIES = Records(ManagedPolicy, "iam", "policy")
 OPENID_PROVIDERS = Records(OpenIDProvider, "iam", "oidc-provider")
+
+
+watch.declare(pack("iam", "version"))
 
 
 def version_key(account: str) -> bytes:

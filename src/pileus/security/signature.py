@@ -198,7 +198,9 @@ def seconds(timestamp: str) -> float:
     try:
         return calendar.timegm(time.strptime(timestamp, "%Y%m%dT%H%M%SZ"))
     except ValueError:
-        raise SignatureError("incomplete", f"Date must be in ISO-8601 'basic format'. Got '{timestamp[:32]}'.") from None
+        raise SignatureError(
+            "incomplete", f"Date must be in ISO-8601 'basic format'. Got '{timestamp[:32]}'."
+        ) from None
 
 
 def check_time(claim: Claim, now: float, skew: float) -> None:

@@ -22,7 +22,8 @@ class Reader(Protocol):
     def range(
         self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Pairs with start <= key < end, in key order (or the reverse)."""
+        """Pairs with start <= key < end, in key order (or the reverse). Long ranges come in chunks; only in a
+        snapshot or a transaction are all of one moment."""
         ...
 
 
@@ -43,6 +44,10 @@ class Store(Reader, Protocol):
         `change` is an ordinary function without side effects outside the transaction: an engine may run it
         again. What it raises undoes its writes and reaches the caller. It runs on the event loop: keep it short.
         """
+        ...
+
+    def recall(self, key: bytes) -> bytes | None:
+        """Like `get`, for a watched key (`store.watch.declare`): remembered until any watched key changes anywhere."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Reader]:

@@ -23,14 +23,14 @@ class Records(Generic[T]):
         self._prefix = prefix
         self._head = pack(*prefix)
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(kind).decode
+        self.decode = msgspec.msgpack.Decoder(kind).decode
 
     def key(self, *key: Element) -> bytes:
         return self._head + pack(*key)
 
     def get(self, reader: Reader, *key: Element) -> T | None:
         value = reader.get(self._head + pack(*key))
-        return None if value is None else self._decode(value)
+        return None if value is None else self.decode(value)
 
     def put(self, tx: Transaction, *key: Element, value: T) -> None:
         tx.put(self._head + pack(*key), self._encode(value))
@@ -58,7 +58,7 @@ class Records(Generic[T]):
                 start = self.key(*after) + b"\0"
         skip = len(self._prefix)
         for key, value in reader.range(start, end, reverse=reverse, limit=limit):
-            yield unpack(key)[skip:], self._decode(value)
+            yield unpack(key)[skip:], self.decode(value)
 
     def delete_all(self, tx: Transaction, *within: Element) -> None:
         tx.delete_range(*prefix_range(*self._prefix, *within))

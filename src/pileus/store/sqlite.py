@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from pileus.aws.errors import AWSError
 from pileus.store.interface import Reader, Transaction
+from pileus.store.watch import Watch, is_watched, overlaps
 
 T = TypeVar("T")
 
@@ -80,6 +81,7 @@ class SQLiteStore:
             self._reader.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
+        self._watch = Watch(path.with_name(f"{path.name}-watch"))
         self._pending: list[_Pending] = []
         self._running = False
         self._snapshots = 0
@@ -96,10 +98,20 @@ class SQLiteStore:
         row = self._reader.execute(_GET, (key,)).fetchone()
         return None if row is None else row[0]
 
+    def recall(self, key: bytes) -> bytes | None:
+        remembered = self._watch.remembered()
+        try:
+            return remembered[key]
+        except KeyError:
+            if self._snapshots:
+                return self.get(key)  # what an older snapshot holds must not outlive it
+            value = remembered[key] = self.get(key)
+            return value
+
     def range(
         self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
-        return self._reader.execute(_REVERSE if reverse else _FORWARD, (start, end, -1 if limit is None else limit))
+        return _pairs(self._reader, start, end, reverse, limit)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Reader]:
@@ -159,7 +171,7 @@ class SQLiteStore:
             loop.call_soon(self._next_group, loop)
             return
         succeeded: list[_Pending] = []
-        wrote = False
+        wrote = watched = False
         for pending in group:
             if pending.future.cancelled():
                 continue
@@ -180,22 +192,25 @@ class SQLiteStore:
             else:
                 tx.keep()
                 wrote = wrote or tx.dirty
+                watched = watched or tx.watched
                 succeeded.append(pending)
         if not wrote:
             self._writer.execute("ROLLBACK")
             self._finish(loop, succeeded, None)
         elif self._durability == "relaxed":
-            self._finish(loop, succeeded, self._commit())
+            self._finish(loop, succeeded, self._commit(watched))
         else:
-            committing = loop.run_in_executor(self._thread, self._commit)
+            committing = loop.run_in_executor(self._thread, self._commit, watched)
             committing.add_done_callback(lambda done: self._finish(loop, succeeded, done.result()))
 
-    def _commit(self) -> BaseException | None:
+    def _commit(self, watched: bool) -> BaseException | None:
         try:
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollback()
             return error
+        if watched:
+            self._watch.mark()
         return None
 
     def _rollback(self) -> None:
@@ -240,16 +255,18 @@ class SQLiteStore:
         self._thread.shutdown(wait=True)
         self._reader.close()
         self._writer.close()
+        self._watch.close()
 
 
 class _SQLiteTransaction:
     """One change inside the group's transaction; its savepoint is made only when it first writes."""
 
-    __slots__ = ("_connection", "dirty")
+    __slots__ = ("_connection", "dirty", "watched")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.dirty = False
+        self.watched = False
 
     def get(self, key: bytes) -> bytes | None:
         row = self._connection.execute(_GET, (key,)).fetchone()
@@ -258,35 +275,23 @@ class _SQLiteTransaction:
     def range(
         self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
-        # In chunks, so that the change may write between two pairs without disturbing an open cursor.
-        statement = _REVERSE if reverse else _FORWARD
-        left = limit
-        while left is None or left > 0:
-            size = _CHUNK if left is None else min(_CHUNK, left)
-            rows = self._connection.execute(statement, (start, end, size)).fetchall()
-            yield from rows
-            if len(rows) < size:
-                return
-            if reverse:
-                end = rows[-1][0]
-            else:
-                start = rows[-1][0] + b"\0"
-            if left is not None:
-                left -= size
+        return _pairs(self._connection, start, end, reverse, limit)
 
     def put(self, key: bytes, value: bytes) -> None:
-        self._mark()
+        self._mark(is_watched(key))
         self._connection.execute(_PUT, (key, value))
 
     def delete(self, key: bytes) -> None:
-        self._mark()
+        self._mark(is_watched(key))
         self._connection.execute(_DELETE, (key,))
 
     def delete_range(self, start: bytes, end: bytes) -> None:
-        self._mark()
+        self._mark(overlaps(start, end))
         self._connection.execute(_DELETE_RANGE, (start, end))
 
-    def _mark(self) -> None:
+    def _mark(self, watched: bool) -> None:
+        if watched:
+            self.watched = True
         if not self.dirty:
             self.dirty = True
             self._connection.execute("SAVEPOINT change")
@@ -299,6 +304,27 @@ class _SQLiteTransaction:
         if self.dirty:
             self._connection.execute("ROLLBACK TO change")
             self._connection.execute("RELEASE change")
+
+
+def _pairs(
+    connection: sqlite3.Connection, start: bytes, end: bytes, reverse: bool, limit: int | None
+) -> Iterator[tuple[bytes, bytes]]:
+    """In chunks, each read to its end at once: an open cursor would be disturbed by a change's own writes, and would
+    hold the connection at an old state for as long as somebody keeps it."""
+    statement = _REVERSE if reverse else _FORWARD
+    left = limit
+    while left is None or left > 0:
+        size = _CHUNK if left is None else min(_CHUNK, left)
+        rows = connection.execute(statement, (start, end, size)).fetchall()
+        yield from rows
+        if len(rows) < size:
+            return
+        if reverse:
+            end = rows[-1][0]
+        else:
+            start = rows[-1][0] + b"\0"
+        if left is not None:
+            left -= size
 
 
 def _fail(group: list[_Pending], error: BaseException) -> None:

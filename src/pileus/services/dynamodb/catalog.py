@@ -8,7 +8,7 @@ from pileus.aws import arn as arns
 from pileus.services.context import Cloud, Context
 from pileus.services.dynamodb.errors import resource_not_found, validation
 from pileus.services.dynamodb.schema import Table, record_key
-from pileus.store.interface import Reader
+from pileus.store.interface import Reader, Store
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}", re.ASCII)
 _CACHED = 4096
@@ -21,13 +21,26 @@ class Catalog:
         self._tables: dict[tuple[str, str, str], Table] = {}
 
     def find(self, reader: Reader, account: str, region: str, name: str) -> Table | None:
+        """As `reader`, a transaction or a snapshot, sees it."""
         identity = (account, region, name)
+        key = self._key(identity)
+        return self._compiled(identity, key, reader.get(key))
+
+    def current(self, store: Store, account: str, region: str, name: str) -> Table | None:
+        """As it is now, for the path of a request."""
+        identity = (account, region, name)
+        key = self._key(identity)
+        return self._compiled(identity, key, store.recall(key))
+
+    def _key(self, identity: tuple[str, str, str]) -> bytes:
         table = self._tables.get(identity)
-        key = table.store_key if table is not None else record_key(account, region, name)
-        stored = reader.get(key)
+        return table.store_key if table is not None else record_key(*identity)
+
+    def _compiled(self, identity: tuple[str, str, str], key: bytes, stored: bytes | None) -> Table | None:
         if stored is None:
             self._tables.pop(identity, None)
             return None
+        table = self._tables.get(identity)
         if table is None or table.stored != stored:
             if len(self._tables) >= _CACHED:
                 self._tables.clear()
@@ -65,7 +78,7 @@ def check_name(name: str, parameter: str = "TableName") -> None:
 
 def find_table(context: Context, name: str) -> Table | None:
     account, region, short = locate(context, name)
-    return context.cloud.part(Catalog).find(context.store, account, region, short)
+    return context.cloud.part(Catalog).current(context.store, account, region, short)
 
 
 def open_table(context: Context, name: str) -> Table:

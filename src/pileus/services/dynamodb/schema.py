@@ -19,6 +19,7 @@ from pileus.aws.arn import arn
 from pileus.services.dynamodb import numbers
 from pileus.services.dynamodb.errors import invalid_parameters, key_mismatch, validation
 from pileus.services.dynamodb.values import Item, Value, type_of
+from pileus.store import watch
 from pileus.store.keys import pack
 
 Status = Literal["CREATING", "ACTIVE", "UPDATING", "DELETING"]
@@ -322,6 +323,9 @@ def check_key_value(name: str, kind: str, content: str, partition: bool, wording
 
 def table_arn(region: str, account: str, name: str) -> str:
     return arn("dynamodb", region, account, f"table/{name}")
+
+
+watch.declare(pack("dynamodb", "table"))
 
 
 def record_key(account: str, region: str, name: str) -> bytes:
