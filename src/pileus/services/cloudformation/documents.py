@@ -6,6 +6,7 @@ omap, pairs, set and timestamp (https://docs.aws.amazon.com/AWSCloudFormation/la
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 import yaml
@@ -18,6 +19,7 @@ _FUNCTIONS = frozenset({
     "And", "Base64", "Cidr", "Equals", "FindInMap", "GetAtt", "GetAZs", "If", "ImportValue", "Join", "Length",
     "Not", "Or", "Select", "Split", "Sub", "ToJsonString", "Transform",
 })  # fmt: skip
+_UNSUPPORTED_TAG = "Template format error: the YAML tag {} is not supported"
 _YAML = "tag:yaml.org,2002:"
 
 
@@ -44,10 +46,33 @@ class Document(NamedTuple):
 
 
 def parse(text: str) -> Document:
-    """Raises TemplateError for what is no template text. JSON is read as the YAML that it is."""
-    if "\t" in text and text.lstrip().startswith("{"):
-        # JSON may be indented by tabs, YAML may not. Inside JSON's strings a tab cannot stand.
-        text = text.replace("\t", " ")
+    """Raises TemplateError for what is no template text."""
+    if not text.lstrip().startswith("{"):
+        return _parse_yaml(text)
+    try:
+        value = json.loads(text, object_pairs_hook=_unique)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise TemplateError("Template format error: the template holds half of a Unicode surrogate pair") from None
+    except (ValueError, RecursionError):
+        # Short YAML in braces, or broken JSON: YAML's reader says where.
+        return _parse_yaml(text)
+    try:
+        # JSON is YAML but for tabs between, and escapes of pairs of surrogates.
+        return Document(value, _parse_yaml(text.replace("\t", " ")).lines)
+    except TemplateError:
+        return Document(value, {})
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise TemplateError(f"Template format error: Duplicate key {next(n for n in names if names.count(n) > 1)}")
+    return made
+
+
+def _parse_yaml(text: str) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -56,7 +81,8 @@ def parse(text: str) -> Document:
         detail = ", ".join(part for part in (error.context, error.problem) if part)
         raise TemplateError(f"Template format error: {detail}{where}", line=mark.line + 1 if mark else None) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise TemplateError(f"Template format error: {' '.join(str(error).split()) or 'nested too deeply'}") from None
+        said = " ".join(str(error).split()) or "nested too deeply"
+        raise TemplateError(f"Template format error: {said}") from None
     if node is None:
         raise TemplateError("Template format error: the template is empty", line=1)
     builder = _Builder()
@@ -87,13 +113,13 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             if tag != _YAML + "seq":
-                raise TemplateError(f"Template format error: the YAML tag {tag} is not supported", path, line)
+                raise TemplateError(_UNSUPPORTED_TAG.format(tag), path, line)
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         if node.tag != _YAML + "map":
-            raise TemplateError(f"Template format error: the YAML tag {node.tag} is not supported", path)
+            raise TemplateError(_UNSUPPORTED_TAG.format(node.tag), path, node.start_mark.line + 1)
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
@@ -135,4 +161,4 @@ class _Builder:
                 return self._scalars.construct_object(yaml.ScalarNode(node.tag, node.value))
             except (yaml.YAMLError, ValueError) as error:
                 raise TemplateError(f"Template format error: {error}", path, node.start_mark.line + 1) from None
-        raise TemplateError(f"Template format error: the YAML tag {node.tag} is not supported", path)
+        raise TemplateError(_UNSUPPORTED_TAG.format(node.tag), path, node.start_mark.line + 1)

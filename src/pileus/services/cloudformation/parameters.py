@@ -155,4 +155,5 @@ async def _match(pairs: list[list[str]]) -> list[bool]:
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     return matched

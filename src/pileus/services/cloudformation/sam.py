@@ -40,6 +40,7 @@ async def transform(
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     if "error" in answer:
         raise TemplateError(f"Transform {SERVERLESS} failed with: {answer['error']}")
     translated: dict[str, Any] = answer["template"]

@@ -41,7 +41,7 @@ async def _describe(work: Work) -> None:
     """Waits until the table and its indexes are there."""
     answer = await settled(work, "dynamodb", "DescribeTable", {"TableName": work.physical_id}, _busy)
     table = answer["Table"]
-    work.attributes = {"Arn": table["TableArn"], "TableId": table.get("TableId", "")}
+    work.attributes = {"Arn": table["TableArn"]}
     if table.get("LatestStreamArn"):
         work.attributes["StreamArn"] = table["LatestStreamArn"]
 
@@ -153,6 +153,6 @@ TABLE = ResourceType(
     create=create, update=update, delete=delete,
     required=frozenset({"KeySchema"}),
     create_only=frozenset({"TableName", "KeySchema", "LocalSecondaryIndexes"}),
-    attributes=frozenset({"Arn", "StreamArn", "TableId"}),
+    attributes=frozenset({"Arn", "StreamArn"}),
     name_property="TableName", tags="Tags",
 )  # fmt: skip

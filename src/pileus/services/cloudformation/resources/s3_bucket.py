@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent
 
 Body = Callable[[Any], Any]
@@ -58,9 +59,7 @@ def _lifecycle(value: dict[str, Any]) -> dict[str, Any]:
 def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"ID": rule["Id"]} if "Id" in rule else {}
     made["Status"] = rule["Status"]
-    conditions: dict[str, Any] = {
-        name: rule[name] for name in ("Prefix", "ObjectSizeGreaterThan", "ObjectSizeLessThan") if name in rule
-    }
+    conditions = _conditions(rule)
     tags = rule.get("TagFilters", [])
     if len(conditions) + len(tags) > 1:
         made["Filter"] = {"And": conditions | ({"Tags": tags} if tags else {})}
@@ -76,6 +75,11 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
         if name in rule:
             made[name] = rule[name]
     return made
+
+
+def _conditions(rule: dict[str, Any]) -> dict[str, Any]:
+    sizes = {name: int(rule[name]) for name in ("ObjectSizeGreaterThan", "ObjectSizeLessThan") if name in rule}
+    return ({"Prefix": rule["Prefix"]} if "Prefix" in rule else {}) | sizes
 
 
 def _notification(value: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +120,7 @@ CONFIGURATIONS = {
     ),
     "LifecycleConfiguration": Configuration(
         {"Rules": [{
-            "Id": str, "Status": str, "Prefix": str, "ObjectSizeGreaterThan": int, "ObjectSizeLessThan": int,
+            "Id": str, "Status": str, "Prefix": str, "ObjectSizeGreaterThan": str, "ObjectSizeLessThan": str,
             "TagFilters": [_TAG], "ExpirationInDays": int, "ExpiredObjectDeleteMarker": bool,
             "NoncurrentVersionExpiration": {"NoncurrentDays": int, "NewerNoncurrentVersions": int},
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": int},
@@ -166,6 +170,15 @@ async def create(work: Work) -> None:
     }
 
 
+async def update(work: Work) -> None:
+    await _configure(work)
+    if work.changed("ObjectLockEnabled"):
+        if not work.properties.get("ObjectLockEnabled"):
+            raise TemplateError("ObjectLockEnabled cannot be taken back once a bucket has it")
+        lock = {"ObjectLockEnabled": "Enabled"}
+        await work.call("s3", "PutObjectLockConfiguration", Bucket=work.physical_id, ObjectLockConfiguration=lock)
+
+
 async def _configure(work: Work) -> None:
     for name, configuration in CONFIGURATIONS.items():
         if not work.changed(name):
@@ -188,8 +201,8 @@ BUCKET = ResourceType(
         "BucketName": str, "ObjectLockEnabled": bool,
         **{name: configuration.schema for name, configuration in CONFIGURATIONS.items()},
     },
-    create=create, update=_configure, delete=delete,
-    create_only=frozenset({"BucketName", "ObjectLockEnabled"}),
+    create=create, update=update, delete=delete,
+    create_only=frozenset({"BucketName"}),
     attributes=frozenset({"Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"}),
     name_property="BucketName", tags="Tags",
 )  # fmt: skip
