@@ -24,6 +24,20 @@ _NAME = 16
 _COLUMN = 4
 
 
+def take_number(state: Path, most: int) -> tuple[int, int]:
+    """This worker's number, the lowest that no living one has, and the locked descriptor that holds it until the
+    process ends, however it ends."""
+    for number in range(most):
+        descriptor = os.open(state / f"worker-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+        else:
+            return number, descriptor
+    raise RuntimeError(f"{most} processes already run functions in {state}")
+
+
 class Concurrency:
     def __init__(self, path: Path, workers: int, worker: int) -> None:
         self._worker = worker

@@ -138,7 +138,7 @@ class Dependencies:
     """A directory of the runtime's own under the cloud's data directory (compiled bootstraps, run files)."""
     require_isolation: bool = False
     workers: int = 1
-    worker: int = 0
+    """Processes of this cloud, each with a runtime of its own over the same `state`."""
 
 
 class Runtime(Protocol):

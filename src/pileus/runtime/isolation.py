@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,6 +44,11 @@ class Machine:
     groups: cgroups.Groups | None
     barriers: dict[str, bool]
     missing: list[str]
+    uids: range
+    """Users that nobody else is: each sandbox has two of them, one for its process 1 and one for its guest."""
+
+    def guest_uid(self) -> int:
+        return self.uids.start + 1 + 2 * secrets.randbelow(len(self.uids) // 2)
 
     def plan(self, language: Language, state: Path, ports: list[int], *, ahead: bool) -> Plan:
         """`ahead` starts the language's program while the sandbox is in stock."""
@@ -85,6 +92,19 @@ def _own_python() -> str:
     return getattr(sys, "_base_executable", "") or sys.executable
 
 
+def _uids() -> range:
+    """Far above what machines give out; in a container with fewer, the upper half of what it has."""
+    most, first = range(0), range(2_000_000_000, 3_000_000_000)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/uid_map").read_text().splitlines():
+            start, _, count = map(int, line.split())
+            if start <= first.start and start + count >= first.stop:
+                return first
+            if count > len(most):
+                most = range(start + count // 2, start + count)
+    return most
+
+
 def find(name: str, state: Path) -> Machine:
     """`name` is that of this cloud's control groups. Takes a tenth of a second: call it off the event loop."""
     found: dict[str, bool] = {}
@@ -109,4 +129,4 @@ def find(name: str, state: Path) -> Machine:
         missing.append("No system call filter: functions reach all of the kernel's surface.")
     if isolated and not barriers["user"]:
         missing.append("No user namespaces: a function's user is an ordinary one of this machine, without privileges.")
-    return Machine(isolated, not found.get("root"), bool(found.get("user")), groups, barriers, missing)
+    return Machine(isolated, not found.get("root"), bool(found.get("user")), groups, barriers, missing, _uids())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import itertools
 import os
 import resource
 import time
@@ -15,7 +14,7 @@ from typing import Any
 from pileus.aws.errors import AWSError
 from pileus.runtime import endpoint, isolation, languages, platform_log
 from pileus.runtime.api import Connection
-from pileus.runtime.concurrency import Concurrency
+from pileus.runtime.concurrency import Concurrency, take_number
 from pileus.runtime.environment import Environment, InitFailedError, NotDeliveredError, error_payload
 from pileus.runtime.interface import (
     ENVIRONMENT_LIFETIME,
@@ -38,7 +37,6 @@ REQUEST_LIMIT = 6_291_456
 _INIT_S = 10.0
 _PROCESSES = 1024
 _NO_LIMITS = Limits()
-_FIRST_UID = 2_000_000_000
 
 
 def open_runtime(dependencies: Dependencies) -> FunctionRuntime:
@@ -56,11 +54,11 @@ class FunctionRuntime:
         self._environments: set[Environment] = set()
         self._provisioned: dict[FunctionVersion, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._uids = itertools.cycle(range(_FIRST_UID + 1, _FIRST_UID + 100_000, 2))
         self._machine: isolation.Machine | None = None
         self._concurrency: Concurrency | None = None
         self._recycler: asyncio.TimerHandle | None = None
         self._watcher: asyncio.TimerHandle | None = None
+        self._number = -1
         self._closing = False
         self.logs = dependencies.logs
 
@@ -71,12 +69,15 @@ class FunctionRuntime:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         (state / "root").mkdir(exist_ok=True)
         name = hashlib.blake2b(str(state.resolve()).encode(), digest_size=6).hexdigest()
-        self._machine = await asyncio.to_thread(isolation.find, f"pileus-{name}-{self._dependencies.worker}", state)
+        # A restarted worker may overlap with the one that it replaces.
+        most = self._dependencies.workers + 4
+        number, self._number = take_number(state, most)
+        self._machine = await asyncio.to_thread(isolation.find, f"pileus-{name}-{number}", state)
         if self._dependencies.require_isolation and self._machine.missing:
             raise IsolationUnavailableError(" ".join(self._machine.missing))
         if self._machine.groups:
             self._machine.groups.sweep()
-        self._concurrency = Concurrency(state / "concurrency", self._dependencies.workers, self._dependencies.worker)
+        self._concurrency = Concurrency(state / "concurrency", most, number)
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._recycler = asyncio.get_running_loop().call_later(5.0, self._recycle)
@@ -99,6 +100,8 @@ class FunctionRuntime:
             await asyncio.to_thread(self._machine.groups.sweep)
         if self._concurrency:
             self._concurrency.close()
+            self._concurrency = None
+            os.close(self._number)
 
     def _recycle(self) -> None:
         """Ends environments that nobody has called for long, or that are too old."""
@@ -173,7 +176,7 @@ class FunctionRuntime:
             assert self._machine is not None
             plan = self._machine.plan(language, self._dependencies.state, self._ports(), ahead=ahead)
             groups = self._machine.groups
-            launcher = Launcher(plan, groups, f"{os.getpid()}", lambda: next(self._uids), self._attach)
+            launcher = Launcher(plan, groups, f"{os.getpid()}", self._machine.guest_uid, self._attach)
             self._launchers[name] = launcher
         return launcher
 
