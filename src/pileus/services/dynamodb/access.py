@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pileus.aws.errors import AWSError
 from pileus.security.policy.document import parse
 from pileus.services.context import Context
 from pileus.services.dynamodb.catalog import find_table, locate
+from pileus.services.dynamodb.errors import validation
+from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.schema import Table, table_arn
 from pileus.services.operation import Access, AccessRule, Shape
 
@@ -34,9 +35,11 @@ class LazyKeys(Mapping[str, Value]):
         if self._found is None:
             try:
                 self._found = self._describe(self._table, self._request)
-            except (AWSError, KeyError, TypeError, AttributeError, ValueError):
-                # The request is malformed and will be refused; until then nothing may be allowed by what it claims.
-                self._found = {}
+            except ExpressionError as error:
+                raise validation(str(error)) from None
+            except (KeyError, TypeError, AttributeError, ValueError):
+                # Nothing may be allowed, or escape a denial, by what cannot be read.
+                raise validation("The request is malformed") from None
         return self._found
 
     def __getitem__(self, key: str) -> Value:

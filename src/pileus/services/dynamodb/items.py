@@ -18,7 +18,7 @@ from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
-from pileus.services.dynamodb.expressions.binding import BoundUpdate
+from pileus.services.dynamodb.expressions.binding import BoundUpdate, Test
 from pileus.services.dynamodb.legacy import apply_updates, check_updates
 from pileus.services.dynamodb.mentions import mentioned
 from pileus.services.dynamodb.parameters import (
@@ -131,28 +131,43 @@ def prepare_delete(request: Shape) -> Callable[[Table], Write]:
 class Update:
     """UpdateExpression or AttributeUpdates, checked, and the paths that it changes."""
 
-    def __init__(self, request: Shape) -> None:
+    def __init__(
+        self,
+        key: Item,
+        expression: BoundUpdate | None,
+        condition: Test | None,
+        nested: set[str],
+        updates: dict[str, Any] | None = None,
+    ) -> None:
+        self.key = key
+        self.expression = expression
+        self.condition = condition
+        self.nested = nested
+        self.updates = updates
+        self.branches: dict[str | int, Any] = dict.fromkeys(updates or ())
+        self.only_removes = bool(updates) and _only_deletes(updates or {})
+        if expression is not None:
+            self.branches = expression.branches
+            self.only_removes = expression.only_removes
+
+    @classmethod
+    def requested(cls, request: Shape) -> Update:
         check_mixture(
             request,
             ("UpdateExpression", "ConditionExpression"),
             ("AttributeUpdates", "Expected", "ConditionalOperator"),
         )
-        self.key: Item = request["Key"]
-        check_item(self.key)
-        self.updates: dict[str, Any] | None = request.get("AttributeUpdates")
-        if self.updates is not None:
-            check_updates(self.updates)
+        key: Item = request["Key"]
+        check_item(key)
+        updates: dict[str, Any] | None = request.get("AttributeUpdates")
+        if updates is not None:
+            check_updates(updates)
         bound = binder(request)
         text = request.get("UpdateExpression")
-        self.expression: BoundUpdate | None = None if text is None else bound.update(text)
-        self.condition = write_condition(request, bound)
+        expression = None if text is None else bound.update(text)
+        condition = write_condition(request, bound)
         bound.finish()
-        self.nested = bound.nested
-        self.branches: dict[str | int, Any] = dict.fromkeys(self.updates or ())
-        self.only_removes = bool(self.updates) and _only_deletes(self.updates or {})
-        if self.expression is not None:
-            self.branches = self.expression.branches
-            self.only_removes = self.expression.only_removes
+        return cls(key, expression, condition, bound.nested, updates)
 
     def check(self, table: Table) -> None:
         for name in table.keys.names:
@@ -196,15 +211,10 @@ def _only_deletes(updates: dict[str, Any]) -> bool:
     return all(update.get("Action") == "DELETE" for update in updates.values())
 
 
-def prepare_update(request: Shape) -> tuple[Update, Callable[[Table], Write]]:
-    update = Update(request)
-
-    def make(table: Table) -> Write:
-        place = table.key(update.key)
-        update.check(table)
-        return Write(table, place, condition=update.condition, change=lambda old: update.apply(table, old))
-
-    return update, make
+def update_write(update: Update, table: Table) -> Write:
+    place = table.key(update.key)
+    update.check(table)
+    return Write(table, place, condition=update.condition, change=lambda old: update.apply(table, old))
 
 
 @service.operation("PutItem", access=on_table("PutItem", describe=_put))
@@ -227,9 +237,9 @@ async def delete_item(context: Context, request: Shape) -> Shape:
 
 @service.operation("UpdateItem", access=on_table("UpdateItem", describe=_keyed))
 async def update_item(context: Context, request: Shape) -> Shape:
-    update, make = prepare_update(request)
+    update = Update.requested(request)
     name = request["TableName"]
-    write = await commit_one(context, lambda: make(open_table(context, name)), _on_failure(request))
+    write = await commit_one(context, lambda: update_write(update, open_table(context, name)), _on_failure(request))
     returned = request.get("ReturnValues") or "NONE"
     record = write.old if returned in ("ALL_OLD", "UPDATED_OLD") else write.new
     if returned in ("UPDATED_OLD", "UPDATED_NEW") and record is not None:

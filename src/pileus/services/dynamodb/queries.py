@@ -169,7 +169,11 @@ def _needs_table(plan: IndexPlan | None, reading: Reading) -> bool:
 
 @service.operation("Query", access=on_table("Query", describe=lambda table, request: _query_keys(table, request)))
 async def query(context: Context, request: Shape) -> Shape:
-    reading = _checked(request, "QueryFilter", querying=True)
+    return query_page(context, _checked(request, "QueryFilter", querying=True))
+
+
+def query_page(context: Context, reading: Reading) -> Shape:
+    request = reading.request
     conditions = reading.conditions or {}
     table = open_table(context, request["TableName"])
     plan = _index(table, request)
@@ -234,7 +238,11 @@ def _scan_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
 
 @service.operation("Scan", access=on_table("Scan", describe=_scan_keys))
 async def scan(context: Context, request: Shape) -> Shape:
-    reading = _checked(request, "ScanFilter", querying=False)
+    return scan_page(context, _checked(request, "ScanFilter", querying=False))
+
+
+def scan_page(context: Context, reading: Reading) -> Shape:
+    request = reading.request
     table = open_table(context, request["TableName"])
     plan = _index(table, request)
     keys = plan.keys if plan is not None else table.keys

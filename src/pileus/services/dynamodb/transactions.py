@@ -24,7 +24,7 @@ from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions import documents
-from pileus.services.dynamodb.items import collection_metrics, prepare_delete, prepare_put, prepare_update
+from pileus.services.dynamodb.items import Update, collection_metrics, prepare_delete, prepare_put, update_write
 from pileus.services.dynamodb.mentions import mentioned
 from pileus.services.dynamodb.parameters import binder, check_nested_keys, projection
 from pileus.services.dynamodb.schema import Table, record_item, record_size
@@ -198,7 +198,8 @@ def _prepare(name: str, action: Shape) -> Callable[[Table], Write]:
     if name == "Delete":
         return prepare_delete(action)
     if name == "Update":
-        return prepare_update(action)[1]
+        update = Update.requested(action)
+        return lambda table: update_write(update, table)
     make = prepare_delete(action)
 
     def check(table: Table) -> Write:

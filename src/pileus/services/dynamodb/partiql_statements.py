@@ -1,0 +1,498 @@
+"""PartiQL: ExecuteStatement, BatchExecuteStatement, ExecuteTransaction.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+from orjson import Fragment
+
+from pileus.aws.errors import AWSError
+from pileus.services.context import Context
+from pileus.services.dynamodb import service
+from pileus.services.dynamodb.access import Value as KeyValue
+from pileus.services.dynamodb.access import key_text, table_access
+from pileus.services.dynamodb.batches import add_capacities
+from pileus.services.dynamodb.capacity import Consumption, read_units
+from pileus.services.dynamodb.catalog import open_table
+from pileus.services.dynamodb.errors import validation
+from pileus.services.dynamodb.expressions import documents
+from pileus.services.dynamodb.expressions.binding import Binder, Test
+from pileus.services.dynamodb.expressions.documents import PathSet
+from pileus.services.dynamodb.expressions.lexer import ExpressionError
+from pileus.services.dynamodb.expressions.tree import And, Between, Call, Comparison, Condition, Literal, Path
+from pileus.services.dynamodb.items import Update as ItemUpdate
+from pileus.services.dynamodb.items import add_capacity, update_write
+from pileus.services.dynamodb.key_conditions import Conditions, KeyCondition
+from pileus.services.dynamodb.partiql.parsing import parse
+from pileus.services.dynamodb.partiql.tree import Delete, Exists, Insert, Select, Statement, Update
+from pileus.services.dynamodb.queries import Reading, query_page, scan_page
+from pileus.services.dynamodb.schema import Keys, Table, pack_record, record_item, record_size
+from pileus.services.dynamodb.transactions import Prepared, cancelled, perform
+from pileus.services.dynamodb.values import MAX_ITEM_SIZE, Item, check_item
+from pileus.services.dynamodb.writes import Write
+from pileus.services.dynamodb.writing import commit_one
+from pileus.services.operation import Access, Shape
+
+_OPERATORS = {"=": "EQ", "<": "LT", "<=": "LE", ">": "GT", ">=": "GE"}
+_ACTIONS: dict[type, str] = {
+    Select: "PartiQLSelect",
+    Exists: "PartiQLSelect",
+    Insert: "PartiQLInsert",
+    Update: "PartiQLUpdate",
+    Delete: "PartiQLDelete",
+}
+_ALL_ACTIONS = tuple(f"dynamodb:{action}" for action in dict.fromkeys(_ACTIONS.values()))
+_NO_KEY = "Where clause does not contain a mandatory equality on all key attributes"
+_MAX_BATCH = 25
+_ERRORS = {
+    "ConditionalCheckFailedException": "ConditionalCheckFailed",
+    "DuplicateItemException": "DuplicateItem",
+    "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded",
+    "ResourceNotFoundException": "ResourceNotFound",
+    "ValidationException": "ValidationError",
+    "SerializationException": "ValidationError",
+    "AccessDeniedException": "AccessDenied",
+    "InternalServerError": "InternalServerError",
+}
+
+
+def _parsed(request: Shape) -> Statement:
+    return parse(request["Statement"], request.get("Parameters") or ())
+
+
+def _select_of(statement: Statement) -> Select | None:
+    return statement.select if isinstance(statement, Exists) else statement if isinstance(statement, Select) else None
+
+
+def _table_of(statement: Statement) -> str:
+    return statement.select.table if isinstance(statement, Exists) else statement.table
+
+
+# Where clauses
+
+
+def _conjuncts(condition: Condition | None) -> list[Condition]:
+    if condition is None:
+        return []
+    if isinstance(condition, And):
+        return [*_conjuncts(condition.left), *_conjuncts(condition.right)]
+    return [condition]
+
+
+def _key_condition(condition: Condition) -> tuple[str, KeyCondition] | None:
+    """A comparison of a top-level attribute with values, as a key condition."""
+    if isinstance(condition, Comparison) and condition.operator in _OPERATORS:
+        operands, operator = (condition.left, condition.right), _OPERATORS[condition.operator]
+    elif isinstance(condition, Between):
+        operands, operator = (condition.operand, condition.low, condition.high), "BETWEEN"  # type: ignore[assignment]
+    elif isinstance(condition, Call) and condition.function == "begins_with":
+        operands, operator = condition.arguments, "BEGINS_WITH"  # type: ignore[assignment]
+    else:
+        return None
+    path, *values = operands
+    if not isinstance(path, Path) or len(path.parts) != 1:
+        return None
+    literals = [value.value for value in values if isinstance(value, Literal)]
+    return (str(path.parts[0]), KeyCondition(operator, literals)) if len(literals) == len(values) else None
+
+
+def _split(where: Condition | None, keys: Keys) -> tuple[Conditions, list[Condition]]:
+    """What of the clause is about the key, where it fixes the partition key, and the rest."""
+    names = set(keys.names)
+    partition = {name for name, _ in keys.partition}
+    conditions: Conditions = {}
+    rest: list[Condition] = []
+    for conjunct in _conjuncts(where):
+        found = _key_condition(conjunct)
+        usable = found is not None and (found[0] not in partition or found[1].operator == "EQ")
+        if found is not None and usable and found[0] in names and found[0] not in conditions:
+            conditions[found[0]] = found[1]
+        else:
+            rest.append(conjunct)
+    if not partition <= conditions.keys():
+        return {}, _conjuncts(where)
+    return conditions, rest
+
+
+def _test(binder: Binder, conditions: list[Condition]) -> Test | None:
+    if not conditions:
+        return None
+    tests = [binder.test(condition) for condition in conditions]
+    return lambda item: all(test(item) for test in tests)
+
+
+def _key(where: Condition | None, table: Table) -> tuple[Item, list[Condition]]:
+    """The primary key that a clause names, and its other conditions."""
+    conditions, rest = _split(where, table.keys)
+    key: Item = {}
+    for name in table.keys.names:
+        condition = conditions.get(name)
+        if condition is None or condition.operator != "EQ":
+            raise validation(_NO_KEY)
+        key[name] = condition.values[0]
+    return key, rest
+
+
+# Condition keys
+
+
+def _statement_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
+    statement = _parsed(request)
+    select = _select_of(statement)
+    keys: dict[str, KeyValue] = {}
+    binder = Binder()
+    where = select.where if select is not None else None if isinstance(statement, Insert) else statement.where  # type: ignore[union-attr]
+    if where is not None:
+        binder.test(where)
+    if isinstance(statement, Insert):
+        binder.attributes.update(statement.item)
+        if table is not None and table.record.partition in statement.item:
+            keys["dynamodb:leadingkeys"] = (key_text(statement.item[table.record.partition]),)
+    if isinstance(statement, Update):
+        binder.actions(statement.actions)
+    if select is not None:
+        for path in select.paths or ():
+            binder.path(path)
+        keys["dynamodb:select"] = "ALL_ATTRIBUTES" if select.paths is None else "SPECIFIC_ATTRIBUTES"
+    if table is not None and not isinstance(statement, Insert):
+        plan = table.by_name.get(select.index) if select is not None and select.index else None
+        schema = plan.keys if plan is not None else table.keys
+        conditions, _ = _split(where, schema)
+        if conditions:
+            keys["dynamodb:leadingkeys"] = (key_text(conditions[schema.partition[0][0]].values[0]),)
+        if select is not None:
+            keys["dynamodb:fulltablescan"] = "false" if conditions else "true"
+    keys["dynamodb:attributes"] = tuple(sorted(binder.attributes))
+    return keys
+
+
+def _access(context: Context, request: Shape) -> Access:
+    statement = _parsed(request)
+    select = _select_of(statement)
+    index = select.index if select is not None else ""
+    return table_access(
+        context, _ACTIONS[type(statement)], _table_of(statement), index=index, describe=_statement_keys, request=request
+    )
+
+
+def _batch_access(member: str) -> Callable[[Context, Shape], Iterable[Access]]:
+    def access(context: Context, request: Shape) -> Iterable[Access]:
+        for entry in request[member]:
+            try:
+                yield _access(context, entry)
+            except AWSError as error:
+                if error.code != "ValidationException":
+                    raise
+                # It will be answered by its error; nothing of it is run.
+
+    return access
+
+
+# Running
+
+
+@service.operation("ExecuteStatement", access=_access, actions=_ALL_ACTIONS)
+async def execute_statement(context: Context, request: Shape) -> Shape:
+    statement = _parsed(request)
+    if isinstance(statement, Exists):
+        raise validation("EXISTS is only supported in transactions")
+    if isinstance(statement, Select):
+        return _select(context, request, statement)
+    make, touched = _prepare(context, statement)
+    on_failure = request.get("ReturnValuesOnConditionCheckFailure") or "NONE"
+    write = await _commit(context, statement, make, on_failure)
+    response = _answer(statement, write, touched)
+    consumption = write.consumption(statement.table)
+    consumption.count(context)
+    add_capacity(response, request, consumption)
+    return response
+
+
+async def _commit(
+    context: Context, statement: Insert | Update | Delete, make: Callable[[Table], Write], on_failure: str
+) -> Write:
+    try:
+        return await commit_one(context, lambda: make(open_table(context, statement.table)), on_failure)
+    except AWSError as error:
+        if isinstance(statement, Insert) and error.code == "ConditionalCheckFailedException":
+            raise AWSError("DuplicateItemException", "Duplicate primary key exists in table") from None
+        raise
+
+
+def _token(request: Shape, last: Item) -> str:
+    return base64.b64encode(orjson.dumps([_digest(request), last])).decode()
+
+
+def _digest(request: Shape) -> str:
+    identity = [request["Statement"], request.get("Parameters")]
+    return hashlib.sha256(orjson.dumps(identity)).hexdigest()[:16]
+
+
+def _opened(request: Shape) -> Item | None:
+    token = request.get("NextToken")
+    if token is None:
+        return None
+    try:
+        digest, last = orjson.loads(base64.b64decode(token, validate=True))
+        check_item(last)
+    except (ValueError, TypeError, binascii.Error, AWSError):
+        raise validation("Given NextToken is invalid") from None
+    if digest != _digest(request):
+        raise validation("NextToken does not match request")
+    return last  # type: ignore[no-any-return]
+
+
+def _select(context: Context, request: Shape, select: Select) -> Shape:
+    table = open_table(context, select.table)
+    plan = table.by_name.get(select.index) if select.index else None
+    keys = plan.keys if plan is not None else table.keys
+    reading_request: Shape = {"TableName": select.table}
+    if select.index:
+        reading_request["IndexName"] = select.index
+    for parameter in ("ConsistentRead", "Limit", "ReturnConsumedCapacity"):
+        if request.get(parameter) is not None:
+            reading_request[parameter] = request[parameter]
+    start = _opened(request)
+    if start is not None:
+        reading_request["ExclusiveStartKey"] = start
+    binder = Binder()
+    conditions, rest = _split(select.where, keys)
+    if select.ordered_by:
+        if not conditions:
+            raise validation("Must have WHERE clause in the statement when using ORDER BY clause.")
+        if any(name not in keys.names for name in select.ordered_by):
+            raise validation(
+                f"Variable reference {select.ordered_by[0]} in ORDER BY clause must be part of the primary key"
+            )
+        reading_request["ScanIndexForward"] = not select.descending
+    try:
+        reading = Reading(reading_request, binder, _test(binder, rest))
+        reading.branches = _branches(binder, select)
+    except ExpressionError as error:
+        raise validation(str(error)) from None
+    reading.conditions = conditions or None
+    page = query_page(context, reading) if conditions else scan_page(context, reading)
+    response: Shape = {"Items": page["Items"]}
+    if "LastEvaluatedKey" in page:
+        response["NextToken"] = _token(request, page["LastEvaluatedKey"])
+        response["LastEvaluatedKey"] = page["LastEvaluatedKey"]
+    if "ConsumedCapacity" in page:
+        response["ConsumedCapacity"] = page["ConsumedCapacity"]
+    return response
+
+
+def _branches(binder: Binder, select: Select) -> dict[str | int, Any] | None:
+    if select.paths is None:
+        return None
+    paths = PathSet()
+    for path in select.paths:
+        paths.add(binder.path(path))
+    return paths.branches
+
+
+def _prepare(
+    context: Context, statement: Insert | Update | Delete | Exists
+) -> tuple[Callable[[Table], Write], dict[str | int, Any]]:
+    """What makes the write for a table, and the branches of attributes that it changes."""
+    binder = Binder()
+    if isinstance(statement, Insert):
+        return _insert(statement), {}
+    where = statement.select.where if isinstance(statement, Exists) else statement.where
+    # The key can only be told from the conditions with the table's schema.
+    table = open_table(context, _table_of(statement))
+    key, rest = _key(where, table)
+    check_item(key)
+    try:
+        test = _test(binder, rest)
+        if isinstance(statement, Update):
+            update = ItemUpdate(key, binder.actions(statement.actions), _existing(test), binder.nested)
+            return lambda table: update_write(update, table), update.branches
+    except ExpressionError as error:
+        raise validation(str(error)) from None
+    check_only = isinstance(statement, Exists)
+    condition = _existing(test) if check_only else test
+    return lambda table: Write(table, table.key(key), condition=condition, check_only=check_only), {}
+
+
+def _existing(test: Test | None) -> Test:
+    """Unlike UpdateItem, a statement changes only an item that is there."""
+    if test is None:
+        return bool
+    return lambda item: bool(item) and test(item)
+
+
+def _insert(statement: Insert) -> Callable[[Table], Write]:
+    size = check_item(statement.item)
+    if size > MAX_ITEM_SIZE:
+        raise validation("Item size has exceeded the maximum allowed size")
+    record = pack_record(statement.item, size)
+
+    def make(table: Table) -> Write:
+        table.check_item(statement.item)
+        return Write(table, table.keys.key(statement.item), condition=lambda item: not item, record=record)
+
+    return make
+
+
+def _answer(statement: Insert | Update | Delete, write: Write, branches: dict[str | int, Any]) -> Shape:
+    returning = "NONE" if isinstance(statement, Insert) else statement.returning
+    if returning == "NONE":
+        return {}
+    record = write.old if returning.endswith("OLD") else write.new
+    if record is None:
+        return {"Items": []}
+    if returning.startswith("ALL"):
+        return {"Items": [Fragment(record[4:])]}
+    return {"Items": [documents.project(record_item(record), branches)]}
+
+
+# Several statements
+
+
+@service.operation("BatchExecuteStatement", access=_batch_access("Statements"), actions=_ALL_ACTIONS)
+async def batch_execute_statement(context: Context, request: Shape) -> Shape:
+    entries = request["Statements"]
+    if len(entries) > _MAX_BATCH:
+        raise validation(f"Member must have length less than or equal to {_MAX_BATCH}")
+    responses: list[Shape] = []
+    consumptions: dict[str, Consumption] = {}
+    for entry in entries:
+        responses.append(await _one(context, entry, consumptions))
+    response: Shape = {"Responses": responses}
+    for consumption in consumptions.values():
+        consumption.count(context)
+    add_capacities(response, request, consumptions.values())
+    return response
+
+
+async def _one(context: Context, entry: Shape, consumptions: dict[str, Consumption]) -> Shape:
+    response: Shape = {}
+    try:
+        statement = _parsed(entry)
+        response["TableName"] = _table_of(statement)
+        if isinstance(statement, Exists):
+            raise validation("EXISTS is only supported in transactions")
+        if isinstance(statement, Select):
+            item, consumption = _get(context, statement, bool(entry.get("ConsistentRead")), transactional=False)
+            if item is not None:
+                response["Item"] = item
+        else:
+            make, _ = _prepare(context, statement)
+            write = await _commit(context, statement, make, entry.get("ReturnValuesOnConditionCheckFailure") or "NONE")
+            consumption = write.consumption(statement.table)
+    except AWSError as error:
+        code = _ERRORS.get(error.code, "InternalServerError")
+        response["Error"] = {"Code": code, "Message": error.message}
+        if "Item" in error.members:
+            response["Error"]["Item"] = error.members["Item"]
+        return response
+    if consumption.name in consumptions:
+        consumptions[consumption.name].add(consumption)
+    else:
+        consumptions[consumption.name] = consumption
+    return response
+
+
+def _get(context: Context, select: Select, consistent: bool, *, transactional: bool) -> tuple[Any, Consumption]:
+    """The one item of a SELECT that names a whole primary key."""
+    table = open_table(context, select.table)
+    if select.index:
+        raise validation("Select statements within BatchExecuteStatement must not use an index")
+    key, rest = _key(select.where, table)
+    check_item(key)
+    binder = Binder()
+    try:
+        test, branches = _test(binder, rest), _branches(binder, select)
+    except ExpressionError as error:
+        raise validation(str(error)) from None
+    record = context.store.get(table.key(key))
+    consumption = Consumption(table, select.table, reading=True, transactional=transactional)
+    units = read_units(record_size(record) if record else 0, consistent or transactional)
+    consumption.units = 2 * units if transactional else units
+    if record is None or (test is not None and not test(record_item(record))):
+        return None, consumption
+    return Fragment(record[4:]) if branches is None else documents.project(record_item(record), branches), consumption
+
+
+@service.operation("ExecuteTransaction", access=_batch_access("TransactStatements"), actions=_ALL_ACTIONS)
+async def execute_transaction(context: Context, request: Shape) -> Shape:
+    entries = request["TransactStatements"]
+    statements = [_parsed(entry) for entry in entries]
+    selects = [statement for statement in statements if isinstance(statement, Select)]
+    consumptions: dict[str, Consumption] = {}
+    response: Shape
+    if selects:
+        if len(selects) != len(statements):
+            raise validation("Transaction cannot contain both read and write operations")
+        response = {"Responses": _read_all(context, selects, consumptions)}
+    else:
+        await _write_all(context, request, entries, statements, consumptions)
+        response = {"Responses": [{} for _ in statements]}
+    for consumption in consumptions.values():
+        consumption.count(context)
+    add_capacities(response, request, consumptions.values())
+    return response
+
+
+def _read_all(context: Context, selects: list[Select], consumptions: dict[str, Consumption]) -> list[Shape]:
+    responses: list[Shape] = []
+    with context.store.snapshot():
+        for place, select in enumerate(selects):
+            try:
+                item, consumption = _get(context, select, True, transactional=True)
+            except AWSError as error:
+                raise _cancelled(len(selects), place, error) from None
+            consumptions.setdefault(select.table, consumption)
+            if consumptions[select.table] is not consumption:
+                consumptions[select.table].add(consumption)
+            responses.append({} if item is None else {"Item": item})
+    return responses
+
+
+def _cancelled(count: int, place: int, error: AWSError) -> AWSError:
+    reasons: list[Shape] = [{"Code": "None"} for _ in range(count)]
+    reasons[place] = {"Code": _ERRORS.get(error.code, "ValidationError"), "Message": error.message}
+    return cancelled(reasons)
+
+
+async def _write_all(
+    context: Context,
+    request: Shape,
+    entries: list[Shape],
+    statements: list[Any],
+    consumptions: dict[str, Consumption],
+) -> None:
+    prepared: list[Prepared] = []
+    for place, (entry, statement) in enumerate(zip(entries, statements, strict=True)):
+        try:
+            make, _ = _prepare(context, statement)
+        except AWSError as error:
+            raise _cancelled(len(statements), place, error) from None
+        prepared.append((_table_of(statement), make, entry))
+    token = request.get("ClientRequestToken")
+    digest = hashlib.sha256(orjson.dumps(entries)).digest()
+    try:
+        writes, _ = await perform(context, prepared, None if token is None else (token, digest))
+    except AWSError as error:
+        if error.code != "TransactionCanceledException":
+            raise
+        reasons = error.members["CancellationReasons"]
+        for reason, statement in zip(reasons, statements, strict=True):
+            if isinstance(statement, Insert) and reason["Code"] == "ConditionalCheckFailed":
+                reason.update(Code="DuplicateItem", Message="Duplicate primary key exists in table")
+        raise cancelled(reasons) from None
+    for write, statement in zip(writes, statements, strict=True):
+        name = _table_of(statement)
+        consumption = write.consumption(name, transactional=True)
+        if name in consumptions:
+            consumptions[name].add(consumption)
+        else:
+            consumptions[name] = consumption
