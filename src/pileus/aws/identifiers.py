@@ -6,15 +6,35 @@ import base64
 import os
 import secrets
 import string
-import uuid
 
 _UPPER = string.ascii_uppercase + string.digits
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
+_random = b""
+_UUID_BYTES = 16
+_DRAWN_BYTES = 256 * _UUID_BYTES
+
+
 def request_id() -> str:
-    """A version 4 UUID, cheaper than uuid.uuid4()."""
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+    """A version 4 UUID (RFC 9562, 5.4). The operating system's random bytes are drawn many at once: each draw is a
+    system call, and every request needs an id."""
+    global _random
+    if len(_random) < _UUID_BYTES:
+        _random = os.urandom(_DRAWN_BYTES)
+    digits, _random = _random[:_UUID_BYTES].hex(), _random[_UUID_BYTES:]
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+    )
+
+
+def _forget() -> None:
+    """A forked process must not give the ids that its parent gives."""
+    global _random
+    _random = b""
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def unique_id(prefix: str) -> str:

@@ -15,10 +15,16 @@ from pileus.gateway.protocols.convert import WrongTypeError, timestamp
 from pileus.gateway.protocols.xml import text_of
 
 Finder = Callable[[Request, dict[str, str]], Any]
+Reader = Callable[[str], Any]
+Writer = Callable[[Any], str]
 
 
 class Binding:
-    """Finds an operation's members outside the body, and puts an answer's members there."""
+    """Finds an operation's members outside the body, and puts an answer's members there.
+
+    An object has forty headers that a request may have, and a request has eight: what is there is looked up in what
+    could be, not the other way round.
+    """
 
     def __init__(self, model: OperationModel) -> None:
         self.input = model.input_shape
@@ -26,77 +32,94 @@ class Binding:
         self.success = int(model.http.get("responseCode", 200))
         members = self.input.members if self.input is not None else {}
         self.payload: str | None = self.input.serialization.get("payload") if self.input is not None else None
-        self._finders: list[tuple[str, Finder]] = [
-            (name, _finder(name, member)) for name, member in members.items() if "location" in member.serialization
-        ]
         self.has_body = any("location" not in member.serialization for member in members.values())
+        self._in_path: list[tuple[str, Finder]] = []
+        self._in_query: list[tuple[str, Finder]] = []
+        self._in_headers: dict[str, tuple[str, Reader]] = {}
+        self._prefixes: list[tuple[str, str]] = []
+        for name, member in members.items():
+            wire = member.serialization.get("name", name)
+            match member.serialization.get("location"):
+                case "uri":
+                    self._in_path.append((name, _label_finder(member, wire)))
+                case "querystring":
+                    self._in_query.append((name, _query_finder(member, wire)))
+                case "header":
+                    self._in_headers[wire.lower()] = (name, _header_reader(member))
+                case "headers":
+                    self._prefixes.append((name, wire.lower()))
         out = self.output.members if self.output is not None else {}
         self.output_payload: str | None = self.output.serialization.get("payload") if self.output is not None else None
-        self._placed = [
-            (name, member, member.serialization["location"], member.serialization.get("name", name))
-            for name, member in out.items()
-            if "location" in member.serialization
-        ]
+        self._placed: dict[str, tuple[str, str, Writer]] = {}
+        for name, member in out.items():
+            location = member.serialization.get("location")
+            if location is not None:
+                wire = member.serialization.get("name", name).lower()
+                self._placed[name] = (location, wire, _header_writer(member))
 
     def find(self, request: Request, labels: dict[str, str]) -> dict[str, Any]:
         """Members in the path, query and headers. Raises WrongTypeError."""
         found = {}
-        for name, finder in self._finders:
+        for name, finder in self._in_path:
             value = finder(request, labels)
             if value is not None:
                 found[name] = value
+        if request.query:
+            for name, finder in self._in_query:
+                value = finder(request, labels)
+                if value is not None:
+                    found[name] = value
+        for key, text in request.headers.items():
+            expected = self._in_headers.get(key)
+            if expected is not None:
+                value = expected[1](text)
+                if value is not None:
+                    found[expected[0]] = value
+        for name, prefix in self._prefixes:
+            some = {key[len(prefix) :]: text for key, text in request.headers.items() if key.startswith(prefix)}
+            if some:
+                found[name] = some
         return found
 
     def place(self, answer: dict[str, Any]) -> tuple[int, dict[str, str]]:
         """Status and headers of `answer`."""
-        status, headers = self.success, {}
-        for name, member, location, wire in self._placed:
-            value = answer.get(name)
-            if value is None:
+        status = self.success
+        headers: dict[str, str] = {}
+        for name, value in answer.items():
+            placed = self._placed.get(name)
+            if placed is None or value is None:
                 continue
+            location, wire, write = placed
             if location == "statusCode":
                 status = int(value)
             elif location == "headers":
                 for key, item in value.items():
                     headers[f"{wire}{key}".lower()] = item
-            elif member.type_name == "list":
-                headers[wire.lower()] = ",".join(text_of(member.member, item, "rfc822") for item in value)
-            elif member.serialization.get("jsonvalue"):
-                headers[wire.lower()] = base64.b64encode(json.dumps(value).encode()).decode()
             else:
-                headers[wire.lower()] = text_of(member, value, "rfc822")
+                headers[wire] = write(value)
         return status, headers
 
 
-def _finder(name: str, member: Shape) -> Finder:
-    location = member.serialization["location"]
-    wire = member.serialization.get("name", name)
-    if location == "uri":
-        return lambda request, labels: _scalar(member, labels[wire]) if wire in labels else None
-    if location == "querystring":
-        return _query_finder(member, wire)
-    lower = wire.lower()
-    if location == "headers":
-        size = len(lower)
+def _label_finder(member: Shape, wire: str) -> Finder:
+    return lambda request, labels: _scalar(member, labels[wire]) if wire in labels else None
 
-        def prefixed(request: Request, labels: dict[str, str]) -> Any:
-            found = {key[size:]: value for key, value in request.headers.items() if key.startswith(lower)}
-            return found or None
 
-        return prefixed
+def _header_reader(member: Shape) -> Reader:
     if member.type_name == "list":
+        item = member.member
+        return lambda text: [_scalar(item, piece.strip()) for piece in text.split(",")] if text else None
+    if member.type_name == "string":
+        return lambda text: text
+    return lambda text: _scalar(member, text)
 
-        def listed(request: Request, labels: dict[str, str]) -> Any:
-            text = request.headers.get(lower)
-            return [_scalar(member.member, item.strip()) for item in text.split(",")] if text else None
 
-        return listed
-
-    def header(request: Request, labels: dict[str, str]) -> Any:
-        text = request.headers.get(lower)
-        return None if text is None else _scalar(member, text)
-
-    return header
+def _header_writer(member: Shape) -> Writer:
+    if member.type_name == "list":
+        item = member.member
+        return lambda value: ",".join(text_of(item, one, "rfc822") for one in value)
+    if member.serialization.get("jsonvalue"):
+        return lambda value: base64.b64encode(json.dumps(value).encode()).decode()
+    return lambda value: text_of(member, value, "rfc822")
 
 
 def _query_finder(member: Shape, wire: str) -> Finder:
