@@ -250,6 +250,7 @@ class Run:
 
     async def _update_in_place(self, fresh: Resource, previous: dict[str, Any], kind: ResourceType) -> None:
         self.resources[fresh.logical_id] = fresh
+        fresh.previous = previous
         await self._record(fresh, "UPDATE_IN_PROGRESS")
         work = self._work(fresh, kind)
         work.previous, work.physical_id, work.attributes = previous, fresh.physical_id, dict(fresh.attributes)
@@ -257,7 +258,7 @@ class Run:
             await self._step(kind.update, work)
         except StepError as error:
             raise await self._fail(fresh, "UPDATE_FAILED", error.reason) from None
-        fresh.physical_id, fresh.attributes = work.physical_id, work.attributes
+        fresh.physical_id, fresh.attributes, fresh.previous = work.physical_id, work.attributes, {}
         await self._record(fresh, "UPDATE_COMPLETE")
 
     async def _replace(self, item: Desired, current: Resource, properties: dict[str, Any], kind: ResourceType) -> None:
@@ -291,9 +292,12 @@ class Run:
             if current is None:
                 continue
             if before is not None and current.physical_id == before.physical_id and not current.making:
-                if current.properties != before.properties:
+                # A change back that was cut off has the old properties already, and has to be made again.
+                cut = current.status == "UPDATE_IN_PROGRESS" and current.properties == before.properties
+                if cut or current.properties != before.properties:
                     fresh = msgspec.structs.replace(before, reason="")
-                    await self._update_in_place(fresh, current.properties, TYPES[before.type])
+                    previous = current.previous if cut else current.properties
+                    await self._update_in_place(fresh, previous, TYPES[before.type])
                     continue
             elif current.physical_id and current.physical_id not in made:
                 operation.garbage.append(current)

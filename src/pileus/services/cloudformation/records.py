@@ -45,6 +45,8 @@ class Resource(msgspec.Struct):
     reason: str = ""
     suffix: str = ""
     making: bool = False
+    previous: dict[str, Any] = {}
+    """The properties that a change under way comes from."""
 
 
 class Stack(msgspec.Struct):
