@@ -7,9 +7,11 @@ one.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -32,10 +34,24 @@ def unpack(archive: Path, folder: Path, limit: int) -> int:
     try:
         with zipfile.ZipFile(archive) as opened:
             return _Unpacking(folder, limit).run(opened)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+    except ArchiveError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise ArchiveError(str(error)) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise ArchiveError("two entries contradict each other") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place outside the file is what the directory says
+            raise
+        raise ArchiveError(str(error)) from error
 
 
 class _Unpacking:
@@ -100,14 +116,17 @@ class _Unpacking:
     def _write(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str, mode: int) -> None:
         final = self._folder / path
         final.unlink(missing_ok=True)  # of two entries with one name the last counts
-        descriptor = os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with archive.open(entry) as source, os.fdopen(descriptor, "wb") as sink:
+        with archive.open(entry) as source, open(final, "xb", opener=_opened) as sink:
             while piece := source.read(_PIECE):
                 self._left -= len(piece)
                 if self._left < 0:
                     raise TooLargeError("it is too large")
                 sink.write(piece)
             os.fchmod(sink.fileno(), mode)
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _inside(name: str) -> str:

@@ -1,0 +1,204 @@
+"""DynamoDB streams that call functions: batches, filters, failures."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from pileus.runtime.interface import Outcome
+from pileus.services.lambda_.polling import _failed
+from pileus.services.lambda_.records import Mapping
+
+READS = {
+    "Effect": "Allow",
+    "Action": ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "logs:*", "lambda:*"],
+    "Resource": "*",
+}
+PRINTS = """
+import json
+def handler(event, context):
+    print("batch", json.dumps(event["Records"]))
+"""
+
+
+class Stream:
+    def __init__(self, functions: Any, name: str = "things") -> None:
+        self.functions = functions
+        self.dynamodb = functions.account.client("dynamodb")
+        made = self.dynamodb.create_table(
+            TableName=name,
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+        self.arn: str = made["TableDescription"]["LatestStreamArn"]
+        self.name = name
+        self.dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0.05})
+        self.role = functions.role("reader", READS)
+
+    def put(self, identifier: str, **attributes: Any) -> None:
+        self.dynamodb.put_item(TableName=self.name, Item={"id": {"S": identifier}, **attributes})
+
+    def map(self, function: str, source: str, **options: Any) -> dict[str, Any]:
+        self.functions.create(function, source, Role=self.role)
+        options.setdefault("StartingPosition", "TRIM_HORIZON")
+        answer: dict[str, Any] = self.functions.client.create_event_source_mapping(
+            EventSourceArn=self.arn, FunctionName=function, **options
+        )
+        return answer
+
+    def batches(self, function: str, wanted: str) -> list[list[dict[str, Any]]]:
+        messages = self.functions.logged(function, wanted)
+        return [json.loads(message[6:]) for message in messages if message.startswith("batch ")]
+
+
+def test_changes_of_a_table_reach_the_function(functions: Any) -> None:
+    stream = Stream(functions)
+    stream.put("first", data={"B": b"foobar"}, n={"N": "1"})
+    made = stream.map("prints", PRINTS)
+    arn = f"arn:aws:lambda:us-east-1:{functions.account.id}:event-source-mapping:{made['UUID']}"
+    assert {key: value for key, value in made.items() if key not in ("LastModified", "ResponseMetadata", "UUID")} == {
+        "BatchSize": 100,
+        "BisectBatchOnFunctionError": False,
+        "DestinationConfig": {"OnFailure": {}},
+        "EventSourceArn": stream.arn,
+        "EventSourceMappingArn": arn,
+        "FunctionArn": f"arn:aws:lambda:us-east-1:{functions.account.id}:function:prints",
+        "FunctionResponseTypes": [],
+        "LastProcessingResult": "No records processed",
+        "MaximumBatchingWindowInSeconds": 0,
+        "MaximumRecordAgeInSeconds": -1,
+        "MaximumRetryAttempts": -1,
+        "ParallelizationFactor": 1,
+        "StartingPosition": "TRIM_HORIZON",
+        "State": "Creating",
+        "StateTransitionReason": "User action",
+        "TumblingWindowInSeconds": 0,
+    }
+    assert functions.client.get_event_source_mapping(UUID=made["UUID"])["State"] == "Enabled"
+    (record,) = stream.batches("prints", "first")[0]
+    assert (record["eventName"], record["eventSource"], record["eventVersion"]) == ("INSERT", "aws:dynamodb", "1.1")
+    assert record["eventSourceARN"] == stream.arn
+    assert record["dynamodb"]["NewImage"] == {"id": {"S": "first"}, "data": {"B": "Zm9vYmFy"}, "n": {"N": "1"}}
+    assert isinstance(record["dynamodb"]["ApproximateCreationDateTime"], int)
+    stream.put("first", n={"N": "2"})
+    again = [record for batch in stream.batches("prints", "MODIFY") for record in batch]
+    assert [record["eventName"] for record in again] == ["INSERT", "MODIFY"]
+    updated = functions.client.update_event_source_mapping(UUID=made["UUID"], Enabled=False)
+    assert (updated["State"], updated["LastProcessingResult"]) == ("Disabling", "OK")
+    assert functions.client.delete_event_source_mapping(UUID=made["UUID"])["State"] == "Deleting"
+    assert functions.client.list_event_source_mappings()["EventSourceMappings"] == []
+
+
+def test_filters_let_only_matching_records_through(functions: Any) -> None:
+    stream = Stream(functions)
+    for name in ("us-1", "eu-1", "us-2"):
+        stream.put(name, state={"S": name})
+    pattern = {"dynamodb": {"NewImage": {"state": {"S": [{"prefix": "us-"}]}}}}
+    stream.map("filtered", PRINTS, FilterCriteria={"Filters": [{"Pattern": json.dumps(pattern)}]})
+    records = [record for batch in stream.batches("filtered", "us-2") for record in batch]
+    assert [record["dynamodb"]["Keys"]["id"]["S"] for record in records] == ["us-1", "us-2"]
+    with pytest.raises(ClientError) as error:
+        stream.functions.client.create_event_source_mapping(
+            EventSourceArn=stream.arn,
+            FunctionName="filtered",
+            StartingPosition="LATEST",
+            FilterCriteria={"Filters": [{"Pattern": "single-string"}]},
+        )
+    assert error.value.response["Error"]["Message"] == "Invalid filter pattern definition."
+
+
+def test_a_poisoned_record_is_isolated_and_sent_on(functions: Any) -> None:
+    """Bisected down to the record that fails, tried again once, told to the destination; the others are processed."""
+    stream = Stream(functions)
+    functions.create("told", "import json\ndef handler(e, c):\n    print('told', json.dumps(e))\n")
+    for number in range(4):
+        stream.put(f"n{number}")
+    source = (
+        PRINTS + "    if any(r['dynamodb']['Keys']['id']['S'] == 'n2' for r in event['Records']): raise ValueError\n"
+    )
+    stream.map(
+        "poisoned",
+        source,
+        BisectBatchOnFunctionError=True,
+        MaximumRetryAttempts=1,
+        DestinationConfig={
+            "OnFailure": {"Destination": f"arn:aws:lambda:us-east-1:{functions.account.id}:function:told"}
+        },
+    )
+    messages = functions.logged("told", "RetryAttemptsExhausted")
+    about = next(json.loads(message[5:]) for message in messages if message.startswith("told "))
+    assert about["requestContext"]["approximateInvokeCount"] == 2
+    assert about["responseContext"]["functionError"] == "Unhandled"
+    assert about["DDBStreamBatchInfo"]["batchSize"] == 1
+    assert about["DDBStreamBatchInfo"]["streamArn"] == stream.arn
+    keys = [[r["dynamodb"]["Keys"]["id"]["S"] for r in batch] for batch in stream.batches("poisoned", '"n3"')]
+    assert keys[0] == ["n0", "n1", "n2", "n3"]
+    assert keys.count(["n2"]) == 2
+    assert ["n0", "n1"] in keys and keys[-1] == ["n3"]
+
+
+def test_a_source_must_be_there_and_readable(functions: Any) -> None:
+    stream = Stream(functions)
+    functions.create("lonely")
+    create = functions.client.create_event_source_mapping
+    for arguments, message in (
+        ({"FunctionName": "lonely"}, "Unrecognized event source."),
+        (
+            {"FunctionName": "none", "EventSourceArn": stream.arn, "StartingPosition": "LATEST"},
+            "Function does not exist",
+        ),
+        (
+            {"FunctionName": "lonely", "EventSourceArn": stream.arn},
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must"
+            " not be null.",
+        ),
+        (
+            {"FunctionName": "lonely", "EventSourceArn": stream.arn, "StartingPosition": "AT_TIMESTAMP"},
+            f"Unsupported starting position for arn type: {stream.arn}",
+        ),
+        (
+            {"FunctionName": "lonely", "EventSourceArn": stream.arn, "StartingPosition": "LATEST"},
+            f"Cannot access stream {stream.arn}. Please ensure the role can perform the GetRecords, GetShardIterator,"
+            " DescribeStream, ListShards, and DescribeStreamSummary Actions on your stream in IAM.",
+        ),
+    ):
+        with pytest.raises(ClientError) as error:
+            create(**arguments)
+        assert error.value.response["Error"]["Message"] == message
+    stream.map("first", PRINTS)
+    with pytest.raises(ClientError) as error:
+        create(FunctionName="first", EventSourceArn=stream.arn, StartingPosition="LATEST")
+    assert error.value.response["Error"]["Code"] == "ResourceConflictException"
+    assert error.value.response["Error"]["Message"].startswith(
+        f'The event source arn (" {stream.arn} ") and function (" first ") provided mapping already exists.'
+    )
+    gone = stream.arn.replace("things", "nothing")
+    with pytest.raises(ClientError) as error:
+        create(FunctionName="first", EventSourceArn=gone, StartingPosition="LATEST")
+    assert error.value.response["Error"]["Message"] == f"Stream not found: {gone}"
+
+
+PART = [{"dynamodb": {"SequenceNumber": str(number)}} for number in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "left"),
+    [
+        (b"null", 0),
+        (b"{}", 0),
+        (b'{"batchItemFailures": []}', 0),
+        (b'{"batchItemFailures": null}', 0),
+        (b'{"batchItemFailures": [{"itemIdentifier": "3"}]}', 2),
+        (b'{"batchItemFailures": [{"itemIdentifier": "4"}, {"itemIdentifier": "2"}]}', 3),
+        (b'{"batchItemFailures": [{"itemIdentifier": "9"}]}', 4),
+        (b'{"batchItemFailures": [{"itemIdentifier": ""}]}', 4),
+        (b'{"batchItemFailures": [{"foo": "3"}]}', 4),
+        (b'"text"', 4),
+    ],
+)
+def test_partial_failures_are_read_as_on_aws(payload: bytes, left: int) -> None:
+    mapping = Mapping("u", "a", "r", "s", "f", "LATEST", 0.0, response_types=["ReportBatchItemFailures"])
+    assert len(_failed(PART, Outcome(payload=payload), mapping)) == left
