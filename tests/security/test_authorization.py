@@ -10,6 +10,7 @@ import pytest
 
 from pileus.aws.errors import AWSError
 from pileus.security import identities
+from pileus.security.access import Access
 from pileus.security.authorization import Authorizer
 from pileus.security.decisions import activity_of, entries_of, last_denied
 from pileus.security.keyring import Keyring, put_sealing_key
@@ -17,7 +18,6 @@ from pileus.security.messages import decode_message
 from pileus.security.policy.document import parse
 from pileus.security.principals import Principal, Session, root, service
 from pileus.services.context import Context
-from pileus.services.operation import Access
 from pileus.store.sqlite import SQLiteStore
 
 HERE, THERE = "111111111111", "222222222222"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -16,13 +15,11 @@ from pileus.aws.http import Request, Response
 from pileus.aws.identifiers import request_id as new_request_id
 from pileus.gateway import cors
 from pileus.security import signature
+from pileus.security.authentication import Authenticator
 from pileus.security.signature import SignatureError
 from pileus.services.admin import ADMIN, PAGES, PUBLIC
-from pileus.services.context import Context
+from pileus.services.context import Cloud, Context
 from pileus.services.lambda_ import downloads
-
-if TYPE_CHECKING:
-    from pileus.gateway.app import Gateway
 
 log = logging.getLogger("pileus.gateway")
 
@@ -31,34 +28,34 @@ SERVICE = "pileus"
 _LARGEST_BODY = 1 << 20
 
 
-async def respond(gateway: Gateway, request: Request) -> Response:
+async def respond(cloud: Cloud, authenticator: Authenticator, request: Request) -> Response:
     if request.method == "OPTIONS":
         return cors.preflight(request)
-    response = await _respond(gateway, request, request.raw_path.removeprefix(PREFIX))
+    response = await _respond(cloud, authenticator, request, request.raw_path.removeprefix(PREFIX))
     if "origin" in request.headers:
         cors.allow(response)
     return response
 
 
-async def _respond(gateway: Gateway, request: Request, name: str) -> Response:
+async def _respond(cloud: Cloud, authenticator: Authenticator, request: Request, name: str) -> Response:
     if name == "health":
-        return await health(gateway)
+        return health(cloud)
     if name.startswith("code/"):
-        return downloads.respond(gateway.cloud, name.removeprefix("code/"))
+        return downloads.respond(cloud, name.removeprefix("code/"))
     if name in PAGES:
         return Response(200, dict(PAGES[name].headers), PAGES[name].body)
     if name in PUBLIC and request.method == "GET":
         address = f"{'https' if request.secure else 'http'}://{request.host}"
-        return _json(200, PUBLIC[name](gateway.cloud, address))
+        return _json(200, PUBLIC[name](cloud, address))
     if name in ADMIN:
-        return await _call(gateway, request, name)
+        return await _call(cloud, authenticator, request, name)
     return _json(404, {"Code": "NotFound", "Message": f"Pileus has no {request.raw_path[:256]}"})
 
 
-async def health(gateway: Gateway) -> Response:
+def health(cloud: Cloud) -> Response:
     """200 when ready, with the version and what isolation is in force for functions."""
-    isolation = gateway.cloud.isolation() if gateway.cloud.isolation is not None else {}
-    settings = gateway.cloud.settings
+    isolation = cloud.isolation() if cloud.isolation is not None else {}
+    settings = cloud.settings
     return _json(
         200,
         {
@@ -72,23 +69,23 @@ async def health(gateway: Gateway) -> Response:
     )
 
 
-async def _call(gateway: Gateway, request: Request, name: str) -> Response:
+async def _call(cloud: Cloud, authenticator: Authenticator, request: Request, name: str) -> Response:
     identifier = new_request_id()
     try:
         body = await bodies.read(request.body, _LARGEST_BODY)
         claim = signature.parse(request)
         digest = hashlib.sha256(body).hexdigest()
-        principal = gateway.authenticator.authenticate(request, claim, SERVICE, digest).principal
+        principal = authenticator.authenticate(request, claim, SERVICE, digest).principal
         if principal.kind != "root":
             return _json(403, {"Code": "AccessDenied", "Message": "Only an account's root key may ask this."})
         context = Context(
-            cloud=gateway.cloud,
+            cloud=cloud,
             principal=principal,
-            region=gateway.cloud.settings.region,
+            region=cloud.settings.region,
             request_id=identifier,
             service=SERVICE,
             operation=name,
-            received=gateway.cloud.clock.time(),
+            received=cloud.clock.time(),
             source_ip=request.source_ip,
             secure=request.secure,
             headers=request.headers,

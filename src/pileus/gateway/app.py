@@ -14,7 +14,8 @@ from pileus.aws.model import is_public, operation_model, streaming_member
 from pileus.gateway import admin, cors, sites
 from pileus.gateway.body import STREAMING_MODES, Chunked, ClientGoneError, Hashed
 from pileus.gateway.dispatch import find, operate
-from pileus.gateway.protocols.codec import codec, error_writer, protocol_of
+from pileus.gateway.protocols.checked import protocol_of
+from pileus.gateway.protocols.codec import ERROR_WRITERS, codec
 from pileus.gateway.protocols.faults import fault, signature_fault
 from pileus.gateway.routing import Route, is_form, read_host, s3_routes, signing_name, tables
 from pileus.security import signature
@@ -24,6 +25,7 @@ from pileus.security.signature import STREAMING_PREFIX, UNSIGNED_PAYLOAD, Signat
 from pileus.security.tokens import Opener
 from pileus.services import all_services
 from pileus.services.context import Cloud, Context
+from pileus.services.s3 import post
 
 log = logging.getLogger("pileus.gateway")
 
@@ -40,7 +42,7 @@ class Gateway:
     async def respond(self, request: Request) -> Response:
         """Never raises, but for a client that has gone (ClientGoneError)."""
         if request.raw_path.startswith(admin.PREFIX):
-            return await admin.respond(self, request)
+            return await admin.respond(self.cloud, self.authenticator, request)
         host = read_host(request.host)
         if host.function_url is not None:
             return await sites.function_url(self.cloud, host.function_url, request)
@@ -59,12 +61,13 @@ class Gateway:
             route = tables().find(request, bucket, form)
         except (ValueError, bodies.TooLongError):
             route = s3_routes().find(request, bucket)
+        if request.method == "OPTIONS" and not route.labels.get("Bucket"):
+            # A preflight says neither its service nor its operation; what asks for no bucket is not S3's to answer.
+            return cors.preflight(request)
         if route.service == "s3":
             return await sites.with_bucket_cors(self.cloud, route.labels.get("Bucket"), request, self._answer(
                 request, route, identifier, form
             ))  # fmt: skip
-        if request.method == "OPTIONS":
-            return cors.preflight(request)
         response = await self._answer(request, route, identifier, form)
         if "origin" in request.headers:
             cors.allow(response)
@@ -92,7 +95,9 @@ class Gateway:
         protocol = protocol_of(service)
         if not name:
             if request.method == "POST" and service == "s3" and sites.is_form_upload(request):
-                return await sites.form_upload(self, request, route.labels.get("Bucket", ""), identifier)
+                return await post.upload(
+                    self.cloud, self.authenticator, route.labels.get("Bucket", ""), request, identifier
+                )
             raise fault(service, protocol, "unknown-operation", _unknown(request, service, form))
         known = all_services()[service]
         streams = streaming_member(operation_model(service, name).input_shape) is not None and service == "s3"
@@ -185,7 +190,7 @@ class Gateway:
             raise fault(service, protocol, "too-large") from None
 
     def _error(self, service: str, error: AWSError, identifier: str, request: Request) -> Response:
-        return error_writer(protocol_of(service))(service, error, identifier, request)
+        return ERROR_WRITERS[protocol_of(service)](service, error, identifier, request)
 
 
 def _unknown(request: Request, service: str, form: bytes) -> str:

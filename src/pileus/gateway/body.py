@@ -38,6 +38,11 @@ class HTTPBody:
         self.length = length
         self.trailers: dict[str, str] = {}
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether some of it has not been read."""
+        return not self._ended
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self._ended:
             message = await self._receive()
@@ -95,6 +100,13 @@ class _Reader:
         del self._buffer[: end + 2]
         return found
 
+    async def end(self) -> None:
+        """Raises where anything follows."""
+        if self._buffer:
+            raise _malformed()
+        async for _ in self._pieces:
+            raise _malformed()
+
     async def some(self, most: int) -> bytes:
         if not self._buffer:
             await self._more()
@@ -147,6 +159,7 @@ class Chunked:
             if await reader.line():
                 raise _malformed()
         await self._read_trailers(reader)
+        await reader.end()
         if self.length is not None and total != self.length:
             raise _incomplete()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pileus.aws.errors import AWSError, not_implemented
 from pileus.aws.model import is_public, service_model
-from pileus.gateway.protocols.codec import checked
+from pileus.gateway.protocols.checked import checked
 from pileus.services import all_services
 from pileus.services.context import Context
 from pileus.services.operation import Access, Operation, Shape

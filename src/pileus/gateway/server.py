@@ -25,12 +25,21 @@ def application(gateway: Gateway) -> Callable[[dict[str, Any], Receive, Send], A
         if scope["type"] != "http":
             return
         try:
-            response = await gateway.respond(_request(scope, receive))
+            request = _request(scope, receive)
+            body = request.body
+            response = await gateway.respond(request)
+            if isinstance(body, HTTPBody) and body.is_waiting and _has_body(request):
+                # Answered before the body came: what is still to come must not be taken for the next request.
+                response.headers["connection"] = "close"
             await _send(scope["method"], response, send)
         except ClientGoneError:
             log.debug("a client left before its request was whole")
 
     return app
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def _request(scope: dict[str, Any], receive: Receive) -> Request:

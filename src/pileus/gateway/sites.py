@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -13,10 +12,7 @@ from pileus.security.signature import is_signed
 from pileus.services.cognito_identity import discovery
 from pileus.services.context import Cloud
 from pileus.services.lambda_ import urls
-from pileus.services.s3 import cors, post, website
-
-if TYPE_CHECKING:
-    from pileus.gateway.app import Gateway
+from pileus.services.s3 import cors, website
 
 
 def bucket_of(cloud: Cloud, host: HostName) -> str | None:
@@ -73,7 +69,3 @@ def well_known(cloud: Cloud, request: Request) -> Response | None:
 
 def is_form_upload(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("multipart/form-data")
-
-
-async def form_upload(gateway: Gateway, request: Request, bucket: str, request_id: str) -> Response:
-    return await post.upload(gateway.cloud, gateway.authenticator, bucket, request, request_id)

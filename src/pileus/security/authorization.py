@@ -23,8 +23,8 @@ from pileus.security.request_values import VOLATILE, RequestValues
 from pileus.store.interface import Reader, Store
 
 if TYPE_CHECKING:
+    from pileus.security.access import Access
     from pileus.services.context import Context
-    from pileus.services.operation import Access
 
 TRUST_ACTIONS = frozenset(
     {"sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml", "sts:tagsession",

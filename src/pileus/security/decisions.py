@@ -24,8 +24,8 @@ from pileus.store.keys import pack, prefix_range
 from pileus.store.records import Records
 
 if TYPE_CHECKING:
+    from pileus.security.access import Access
     from pileus.services.context import Context
-    from pileus.services.operation import Access
 
 DENIED_KEPT = 10_000
 ALLOWED_KEPT = 64

@@ -17,7 +17,7 @@ from pileus.security.principals import Principal
 from pileus.security.request_values import RequestValues
 
 if TYPE_CHECKING:
-    from pileus.services.operation import Access
+    from pileus.security.access import Access
 
 _PURPOSE = b"authorization-message"
 _LAYERS = {

@@ -14,32 +14,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pileus.security.access import Access
+
 if TYPE_CHECKING:
-    from pileus.security.policy.document import Policy
     from pileus.services.context import Cloud, Context
+
+__all__ = ["Access", "AccessRule", "Function", "Operation", "Periodic", "Service", "Shape", "unauthorized"]
 
 Shape = dict[str, Any]
 Function = Callable[["Context", Shape], Awaitable[Shape | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One thing that a request must be allowed to do.
-
-    `keys` are the condition keys of this request beyond the global ones, lower-case names to a value or a tuple of
-    values. `resource_policies` are those attached to the resource (a bucket's, a function's, a trust policy);
-    `owner` is the account that owns the resource, the caller's own where empty.
-    """
-
-    action: str
-    resource: str = "*"
-    keys: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    resource_policies: tuple[Policy, ...] = ()
-    owner: str = ""
 
 
 AccessRule = Callable[["Context", Shape], Access | Iterable[Access]]

@@ -23,7 +23,7 @@ from pileus.aws.body import Bytes, read
 from pileus.aws.http import Request
 from pileus.aws.model import operation_model, service_model
 from pileus.gateway.protocols import json, query, rest_json, rest_xml
-from pileus.gateway.protocols.codec import Checked, protocol_of
+from pileus.gateway.protocols.checked import Checked, protocol_of
 from pileus.gateway.protocols.convert import Converters
 from pileus.gateway.routing import tables
 from pileus.services import all_services

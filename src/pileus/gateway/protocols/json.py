@@ -11,7 +11,7 @@ from botocore.model import OperationModel
 from pileus.aws.errors import AWSError
 from pileus.aws.http import Request, Response
 from pileus.aws.model import service_model
-from pileus.gateway.protocols.codec import Checked, status_of
+from pileus.gateway.protocols.checked import Checked, status_of
 from pileus.gateway.protocols.convert import Encoders
 
 # DynamoDB qualifies its errors' names; the others do not.

@@ -10,7 +10,7 @@ from botocore.model import OperationModel
 from pileus.aws.errors import AWSError
 from pileus.aws.http import Request, Response
 from pileus.aws.model import streaming_member
-from pileus.gateway.protocols.codec import Checked, status_of
+from pileus.gateway.protocols.checked import Checked, status_of
 from pileus.gateway.protocols.convert import Encoders, WrongTypeError
 from pileus.gateway.protocols.rest import Binding
 

@@ -10,7 +10,7 @@ from pileus.aws.errors import AWSError
 from pileus.aws.http import Request, Response
 from pileus.aws.model import streaming_member
 from pileus.gateway.protocols import xml
-from pileus.gateway.protocols.codec import Checked, status_of
+from pileus.gateway.protocols.checked import Checked, status_of
 from pileus.gateway.protocols.convert import WrongTypeError
 from pileus.gateway.protocols.rest import Binding
 from pileus.gateway.protocols.xml import DECLARATION, MalformedXMLError, escape
@@ -47,11 +47,16 @@ _ROOTS = {
 }
 
 
+# Statuses of success that the model does not tell.
+_STATUSES = {"PutBucketPolicy": 204}
+
+
 class RestXML:
     def __init__(self, model: OperationModel, opaque: frozenset[str], checked: Checked) -> None:
         self._model = model
         self._checked = checked
         self._binding = Binding(model)
+        self._binding.success = _STATUSES.get(model.name, self._binding.success)
         self._streaming = streaming_member(model.input_shape)
         self._has_output_body = model.output_shape is not None and any(
             "location" not in member.serialization for member in model.output_shape.members.values()

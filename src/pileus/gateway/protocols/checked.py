@@ -1,0 +1,66 @@
+"""Holding an operation's input against its model, and wording what does not hold as its service does."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from botocore.model import OperationModel
+
+from pileus.aws.errors import AWSError
+from pileus.aws.model import operation_model, service_model
+from pileus.gateway.protocols import faults
+from pileus.gateway.protocols.convert import Converters, InvalidError, WrongTypeError
+from pileus.gateway.protocols.validation import explain
+
+
+class Checked:
+    """Converts and checks an operation's input, and words what does not hold as its service does."""
+
+    def __init__(self, model: OperationModel, opaque: frozenset[str], converters: Converters) -> None:
+        self._model = model
+        self._opaque = opaque
+        self._shape = model.input_shape
+        self._convert = converters.of(self._shape) if self._shape is not None else None
+
+    def __call__(self, value: Any) -> dict[str, Any]:
+        if self._convert is None:
+            return {}
+        try:
+            converted: dict[str, Any] = self._convert(value)
+        except WrongTypeError as error:
+            raise self.fault("serialization", str(error)) from None
+        except InvalidError:
+            raise self.fault("validation", explain(self._shape, value, self._opaque)) from None
+        return converted
+
+    def fault(self, kind: str, message: str) -> AWSError:
+        service = self._model.service_model
+        return faults.fault(service.service_name, service.metadata["protocol"], kind, message)
+
+
+def protocol_of(service: str) -> str:
+    protocol: str = service_model(service).metadata["protocol"]
+    return protocol
+
+
+@cache
+def converters_of(service: str, opaque: frozenset[str]) -> Converters:
+    # S3 checks and words constraints itself: its model hardly has any, and its codes differ by header.
+    return Converters(opaque, constraints=protocol_of(service) != "rest-xml")
+
+
+@cache
+def checked(service: str, operation: str, opaque: frozenset[str]) -> Checked:
+    return Checked(operation_model(service, operation), opaque, converters_of(service, opaque))
+
+
+def status_of(service: str, error: AWSError) -> int:
+    """The error's own status, else the model's, else 400."""
+    if error.status is not None:
+        return error.status
+    for shape in service_model(service).error_shapes:
+        if error.code in (shape.name, shape.error_code):
+            traits = shape.metadata.get("error") or {}
+            return int(traits.get("httpStatusCode", 500 if shape.metadata.get("fault") else 400))
+    return 400
