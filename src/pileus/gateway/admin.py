@@ -45,7 +45,7 @@ async def _respond(cloud: Cloud, authenticator: Authenticator, request: Request,
     if name in PAGES:
         return Response(200, dict(PAGES[name].headers), PAGES[name].body)
     if name in PUBLIC and request.method == "GET":
-        address = f"{'https' if request.secure else 'http'}://{request.host}"
+        address = f"{'https' if request.secure else 'http'}://{request.headers.get('host', '')}"
         return _json(200, PUBLIC[name](cloud, address))
     if name in ADMIN:
         return await _call(cloud, authenticator, request, name)

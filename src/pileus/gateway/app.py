@@ -49,10 +49,6 @@ class Gateway:
         bucket = sites.bucket_of(self.cloud, host)
         if bucket is not None and sites.wants_website(self.cloud, bucket, host, request):
             return await sites.serve_website(self.cloud, bucket, request)
-        if request.raw_path.startswith(sites.WELL_KNOWN) and bucket is None and request.method == "GET":
-            document = sites.well_known(self.cloud, request)
-            if document is not None:
-                return document
         identifier = new_request_id()
         form = b""
         try:

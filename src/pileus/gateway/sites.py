@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-import orjson
-
 from pileus.aws.http import Request, Response
 from pileus.gateway.routing import HostName
 from pileus.security.signature import is_signed
-from pileus.services.cognito_identity import discovery
 from pileus.services.context import Cloud
 from pileus.services.lambda_ import urls
 from pileus.services.s3 import cors, website
@@ -48,23 +45,6 @@ async def with_bucket_cors(cloud: Cloud, bucket: str | None, request: Request, a
     if bucket is not None:
         cors.allow(cloud, bucket, request, response)
     return response
-
-
-WELL_KNOWN = "/.well-known/"
-
-
-def well_known(cloud: Cloud, request: Request) -> Response | None:
-    """The documents with which anybody verifies this cloud's OpenID tokens; None for other names."""
-    scheme = "https" if request.secure else "http"
-    match request.raw_path.removeprefix(WELL_KNOWN):
-        case "openid-configuration":
-            document = discovery.configuration(f"{scheme}://{request.headers.get('host', '')}")
-        case "jwks_uri" | "jwks.json":
-            document = discovery.keys(cloud)
-        case _:
-            return None
-    headers = {"content-type": "application/json", "access-control-allow-origin": "*"}
-    return Response(200, headers, orjson.dumps(document))
 
 
 def is_form_upload(request: Request) -> bool:
