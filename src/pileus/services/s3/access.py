@@ -7,6 +7,7 @@ decides. https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-lan
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,7 @@ from pileus.security.principals import Principal
 from pileus.services.context import Cloud, Context
 from pileus.services.operation import Access, AccessRule, Shape
 from pileus.services.s3 import grants, public_access, versions
-from pileus.services.s3.names import bucket_arn, no_such_bucket, object_arn
+from pileus.services.s3.names import bucket_arn, check_text, no_such_bucket, object_arn
 from pileus.services.s3.state import Bucket, Grant, Version, bucket_of
 
 _REQUEST_KEYS = {
@@ -44,6 +45,7 @@ _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": 
 
 def find(context: Context, request: Mapping[str, Any]) -> Bucket:
     """The bucket that a request names. Raises NoSuchBucket, and AccessDenied for another owner than it expects."""
+    check_text(request.get("Key", ""))
     return existing(context, request["Bucket"], request.get("ExpectedBucketOwner"))
 
 
@@ -57,9 +59,10 @@ def existing(context: Context, name: str, expected_owner: str | None = None) -> 
 
 
 def resource_policies(
-    cloud: Cloud, principal: Principal, bucket: Bucket, version: Version | None = None
+    cloud: Cloud, principal: Principal, bucket: Bucket, version: Version | None = None, *, creates: bool = False
 ) -> tuple[Policy, ...]:
-    """All that speaks for or against `principal` at a bucket, or at an object of it."""
+    """All that speaks for or against `principal` at a bucket, or at an object of it: at `version`, or at one that the
+    request `creates`."""
     found: list[Policy] = []
     block: dict[str, bool] | None = None
     own = version is None or version.properties.owner == bucket.account
@@ -75,9 +78,9 @@ def resource_policies(
             found.append(policy)
     if bucket.acls_enabled:
         block = block or public_access.block(cloud.store, bucket)
-        lists = [grants.bucket_policy(_counted(bucket.grants, block))]
+        lists = [grants.policy(_counted(bucket.grants, block), "new object" if creates else "bucket")]
         if version is not None:
-            lists.append(grants.object_policy(_counted(version.properties.grants, block)))
+            lists.append(grants.policy(_counted(version.properties.grants, block), "object"))
         found += [policy for policy in lists if policy is not None]
     return tuple(found)
 
@@ -136,16 +139,21 @@ def object_access(
     key: str,
     action: str,
     version: Version | None = None,
+    *,
+    creates: bool = False,
 ) -> Access:
-    """`version` is the one that the action reads or changes, None where it makes one."""
+    """`version` is the one that the action reads or changes; `creates` says that it makes one."""
     keys = request_keys(context, request, bucket)
     if version is not None:
         keys |= tag_keys("s3:existingobjecttag", version.properties.tags.items())
+    if action.endswith("Tagging"):
+        # Tags are the bucket owner's affair, whoever owns the object.
+        version = None
     return Access(
         action,
         object_arn(bucket.name, key),
         keys=keys,
-        resource_policies=resource_policies(context.cloud, context.principal, bucket, version),
+        resource_policies=resource_policies(context.cloud, context.principal, bucket, version, creates=creates),
         owner=version.properties.owner if version is not None and bucket.acls_enabled else bucket.account,
     )
 
@@ -162,21 +170,26 @@ def on_bucket(action: str) -> AccessRule:
 
 def on_listing(action: str) -> AccessRule:
     def rule(context: Context, request: Shape) -> Access:
-        access = bucket_access(context, request, find(context, request), action)
-        keys = dict(access.keys)
-        keys |= {name: str(request[member]) for member, name in _LISTING_KEYS.items() if member in request}
-        return Access(access.action, access.resource, keys, access.resource_policies, access.owner)
+        asked = bucket_access(context, request, find(context, request), action)
+        keys = {name: str(request[member]) for member, name in _LISTING_KEYS.items() if member in request}
+        return replace(asked, keys={**asked.keys, **keys})
 
     return rule
 
 
 def on_version(action: str, versioned_action: str) -> AccessRule:
-    """On an existing object: `versioned_action` where the request names a version."""
+    """On an existing object: `versioned_action` where the request names a version.
+
+    Where there is none the question is whether the caller may list: whoever may not must not learn which keys there
+    are (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, permissions).
+    """
 
     def rule(context: Context, request: Shape) -> Access:
         bucket = find(context, request)
         named = request.get("VersionId")
         version = versions.look_up(context.store, bucket.name, request["Key"], named)
+        if not named and (version is None or version.delete_marker):
+            return listing_access(context, bucket, request["Key"])
         return object_access(context, request, bucket, request["Key"], versioned_action if named else action, version)
 
     return rule
@@ -188,7 +201,8 @@ def on_new_object(action: str) -> AccessRule:
     def rule(context: Context, request: Shape) -> Iterable[Access]:
         bucket = find(context, request)
         return [
-            object_access(context, request, bucket, request["Key"], asked) for asked in writing_actions(action, request)
+            object_access(context, request, bucket, request["Key"], asked, creates=True)
+            for asked in writing_actions(action, request)
         ]
 
     return rule
@@ -212,14 +226,10 @@ def writing_actions(action: str, request: Mapping[str, Any]) -> list[str]:
     return actions
 
 
-def check_may_list(context: Context, bucket: Bucket, key: str) -> None:
-    """Raises AccessDenied where the caller may not list: such a caller must not learn which keys there are
-    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, permissions)."""
+def listing_access(context: Context, bucket: Bucket, key: str) -> Access:
+    """Whether the caller may list the bucket, asked in place of an object that is not there."""
     asked = bucket_access(context, {}, bucket, "s3:ListBucket")
-    keys = {**asked.keys, "s3:prefix": key}
-    context.cloud.authorizer.authorize(
-        context, [Access(asked.action, asked.resource, keys, asked.resource_policies, asked.owner)]
-    )
+    return replace(asked, keys={**asked.keys, "s3:prefix": key})
 
 
 def may(context: Context, asked: Access) -> bool:

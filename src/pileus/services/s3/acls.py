@@ -17,7 +17,9 @@ from pileus.store.interface import Transaction
 @service.operation("GetBucketAcl", access=access.on_bucket("s3:GetBucketAcl"))
 async def get_bucket_acl(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
-    return grants.document(bucket.account, bucket.grants if bucket.acls_enabled else _own(bucket.account))
+    return grants.document(
+        context.store, bucket.account, bucket.grants if bucket.acls_enabled else _own(bucket.account)
+    )
 
 
 def _own(account: str) -> tuple[Grant, ...]:
@@ -66,7 +68,9 @@ def _requested(context: Context, request: Mapping[str, Any], bucket: Bucket, own
 async def get_object_acl(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
     own = objects.readable(context, bucket, request).properties
-    return grants.document(own.owner, own.grants if bucket.acls_enabled and own.grants else _own(own.owner))
+    return grants.document(
+        context.store, own.owner, own.grants if bucket.acls_enabled and own.grants else _own(own.owner)
+    )
 
 
 @service.operation(

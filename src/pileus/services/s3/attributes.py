@@ -41,7 +41,9 @@ async def get_object_attributes(context: Context, request: Shape) -> Shape:
     if "ETag" in wanted:
         answer["ETag"] = version.etag
     if "Checksum" in wanted and version.checksum:
-        answer["Checksum"] = objects.checksum_members(version)
+        # Without the number of parts that a composite one ends in.
+        members = objects.checksum_members(version)
+        answer["Checksum"] = {name: value.partition("-")[0] for name, value in members.items()}
     if "StorageClass" in wanted:
         answer["StorageClass"] = version.properties.storage_class
     if "ObjectSize" in wanted:
@@ -53,21 +55,21 @@ async def get_object_attributes(context: Context, request: Shape) -> Shape:
 
 
 def _parts(version: Version, parts: list[Part], request: Shape) -> dict[str, Any]:
+    if version.checksum_type != "COMPOSITE":
+        return {"TotalPartsCount": version.parts_count}
     limit = limit_of(request, "MaxParts")
     after = int(request.get("PartNumberMarker") or 0)
-    # Parts of a completed object are numbered anew from 1; only those with checksums are told one by one.
+    # Parts of a completed object are numbered anew from 1.
     numbered = [(number, part) for number, part in enumerate(parts, start=1) if number > after]
     shown = numbered[:limit]
-    answer: dict[str, Any] = {
+    return {
         "TotalPartsCount": version.parts_count,
         "PartNumberMarker": after,
         "NextPartNumberMarker": shown[-1][0] if shown else after,
         "MaxParts": limit,
         "IsTruncated": len(numbered) > limit,
-    }
-    if version.checksum_type == "COMPOSITE" and version.checksum:
-        answer["Parts"] = [
+        "Parts": [
             {"PartNumber": number, "Size": part.size, f"Checksum{version.checksum_algorithm}": part.checksum}
             for number, part in shown
-        ]
-    return answer
+        ],
+    }

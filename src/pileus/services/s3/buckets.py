@@ -98,6 +98,9 @@ async def create_bucket(context: Context, request: Shape) -> Shape:
         existing = BUCKETS.get(tx, name)
         if existing is not None:
             _refuse(existing, context)
+            # What is asked anew of an own bucket in us-east-1 is its ACL.
+            existing.grants = granted if existing.acls_enabled else ()
+            BUCKETS.put(tx, name, value=existing)
             return
         if sum(1 for _ in islice(OWNED.scan(tx, context.account), _MOST_BUCKETS)) >= _MOST_BUCKETS:
             raise AWSError("TooManyBuckets", "You have attempted to create more buckets than allowed", status=400)
@@ -195,7 +198,7 @@ async def list_buckets(context: Context, request: Shape) -> Shape:
     )
     rows, token = paging.page(found, limit)
     answer: Shape = {
-        "Owner": grants.owner_shape(context.account),
+        "Owner": grants.owner_shape(context.store, context.account),
         "Buckets": [
             {
                 "Name": key[1],

@@ -144,7 +144,5 @@ def full_object(algorithm: Algorithm, parts: Iterable[tuple[str, int]]) -> str:
     return encode(value.to_bytes(algorithm.size, "big"))
 
 
-def mismatch(algorithm: Algorithm) -> AWSError:
-    return AWSError(
-        "BadDigest", f"The {algorithm.name} you specified did not match the calculated checksum.", status=400
-    )
+def mismatch(algorithm: str) -> AWSError:
+    return AWSError("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.", status=400)

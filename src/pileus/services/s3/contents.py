@@ -43,6 +43,8 @@ class Received:
     cloud: Cloud
     part: Part
     data: bytes | None = None
+    declared: str = ""
+    """The checksum that the client declared, as it was computed."""
 
     def keep(self, tx: Transaction) -> None:
         """In the transaction that records them."""
@@ -58,14 +60,17 @@ class Received:
 
 
 class _Digests:
-    def __init__(self, algorithm: Algorithm | None) -> None:
+    def __init__(self, algorithms: Iterable[Algorithm]) -> None:
         self.md5 = hashlib.md5(usedforsecurity=False)
-        self.checksum = algorithm.make() if algorithm else None
+        self.checksums = {algorithm.name: algorithm.make() for algorithm in algorithms}
 
     def update(self, data: bytes) -> None:
         self.md5.update(data)
-        if self.checksum is not None:
-            self.checksum.update(data)
+        for checksum in self.checksums.values():
+            checksum.update(data)
+
+    def checksum(self, algorithm: Algorithm) -> str:
+        return checksums.encode(self.checksums[algorithm.name].digest())
 
 
 async def receive(
@@ -74,17 +79,17 @@ async def receive(
     *,
     md5: str | None = None,
     declared: Declared | None = None,
-    algorithm: Algorithm | None = None,
+    algorithm: Algorithm,
     key: bytes = b"",
     hide_md5: bool = False,
     limit: int = LARGEST,
 ) -> Received:
-    """Takes a body in and verifies it against `md5` and `declared`. `algorithm` is the checksum to compute, `key`
+    """Takes a body in and verifies it against `md5` and `declared`. `algorithm` is the checksum to keep, `key`
     encrypts; `hide_md5` makes an ETag that tells nothing of the contents, as SSE-C and SSE-KMS have it."""
     promised = _decode_md5(md5)
     if body.length is not None and body.length > limit:
         raise too_large(body.length, limit)
-    digests = _Digests(algorithm)
+    digests = _Digests({algorithm, declared.algorithm} if declared else {algorithm})
     part = Part(1, 0, "", nonce=encryption.new_nonce() if key else b"")
     data: bytes | None = None
     stream = _hashed(body, digests, part, limit)
@@ -113,10 +118,10 @@ async def receive(
                 ExpectedDigest=promised.hex(),
                 CalculatedDigest=base64.b64encode(digest).decode(),
             )
-        if digests.checksum is not None and algorithm is not None:
-            part.checksum = checksums.encode(digests.checksum.digest())
-            if declared is not None:
-                _verify(declared, part.checksum, body)
+        part.checksum = digests.checksum(algorithm)
+        if declared is not None:
+            received.declared = digests.checksum(declared.algorithm)
+            _verify(declared, received.declared, body)
     except AWSError:
         received.discard()
         raise
@@ -182,7 +187,7 @@ def _verify(declared: Declared, checksum: str, body: Body) -> None:
             )
         checksums.check(declared.algorithm, value)
     if not hmac.compare_digest(value, checksum):
-        raise checksums.mismatch(declared.algorithm)
+        raise checksums.mismatch(declared.algorithm.name)
 
 
 # Reading

@@ -68,7 +68,7 @@ def _copying(context: Context, request: Shape) -> Iterable[Access]:
     destination = access.find(context, request)
     wanted = {"s3:x-amz-copy-source": f"{source.bucket}/{source.key}"}
     for action in access.writing_actions("s3:PutObject", request):
-        asked = access.object_access(context, request, destination, request["Key"], action)
+        asked = access.object_access(context, request, destination, request["Key"], action, creates=True)
         yield Access(asked.action, asked.resource, {**asked.keys, **wanted}, asked.resource_policies, asked.owner)
 
 
@@ -239,6 +239,8 @@ def _stretch(header: str | None, size: int) -> objects.Stretch:
             ArgumentValue=header,
         )
     start, end = int(first), int(last)
+    if start >= size:
+        raise AWSError("InvalidRequest", "The specified copy range is invalid for the source object size", status=400)
     if start > end or end >= size:
         raise AWSError(
             "InvalidArgument",

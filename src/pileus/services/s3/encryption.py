@@ -189,7 +189,12 @@ def open_key(cloud: Cloud, account: str, encryption: Encryption | None, customer
     try:
         return AESGCM(customer).decrypt(encryption.key[:_SEAL_NONCE], encryption.key[_SEAL_NONCE:], b"SSE-C")
     except InvalidTag:
-        raise AWSError("AccessDenied", "Access Denied", status=403) from None
+        raise AWSError(
+            "AccessDenied",
+            "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret "
+            "key.",
+            status=403,
+        ) from None
 
 
 def _purpose(account: str, kms_key: str) -> bytes:

@@ -135,22 +135,27 @@ def account_of(reader: Reader, canonical: str) -> str | None:
     return None
 
 
-def owner_shape(account: str) -> dict[str, str]:
-    return {"ID": canonical_user(account)}
+def owner_shape(reader: Reader, account: str) -> dict[str, str]:
+    """The display name is the account's, as S3 told it until November 2025 and clients still show it."""
+    shape = {"ID": canonical_user(account)}
+    found = ACCOUNTS.get(reader, account)
+    return shape if found is None else {"DisplayName": found.name, **shape}
 
 
-def document(owner: str, grants: Iterable[Grant]) -> dict[str, Any]:
+def document(reader: Reader, owner: str, grants: Iterable[Grant]) -> dict[str, Any]:
     """An AccessControlPolicy in botocore's shape."""
     return {
-        "Owner": owner_shape(owner),
-        "Grants": [{"Grantee": _grantee_shape(grant.grantee), "Permission": grant.permission} for grant in grants],
+        "Owner": owner_shape(reader, owner),
+        "Grants": [
+            {"Grantee": _grantee_shape(reader, grant.grantee), "Permission": grant.permission} for grant in grants
+        ],
     }
 
 
-def _grantee_shape(grantee: str) -> dict[str, str]:
+def _grantee_shape(reader: Reader, grantee: str) -> dict[str, str]:
     if grantee in _GROUP_URIS:
         return {"Type": "Group", "URI": _GROUP_URIS[grantee]}
-    return {"Type": "CanonicalUser", **owner_shape(grantee)}
+    return {"Type": "CanonicalUser", **owner_shape(reader, grantee)}
 
 
 def is_public(grants: Iterable[Grant]) -> bool:
@@ -174,17 +179,19 @@ _OBJECT_ACTIONS = {
 }
 
 
-def bucket_policy(grants: tuple[Grant, ...]) -> Policy | None:
-    return _policy(grants, False)
-
-
-def object_policy(grants: tuple[Grant, ...]) -> Policy | None:
-    return _policy(grants, True)
+_NEW_OBJECT_ACTIONS = {**_BUCKET_ACTIONS, "WRITE": ("s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging")}
+_ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "bucket": _BUCKET_ACTIONS,
+    "object": _OBJECT_ACTIONS,
+    # Whoever may write owns what is written, and says at once who else may have it.
+    "new object": _NEW_OBJECT_ACTIONS,
+}
 
 
 @lru_cache(maxsize=1024)
-def _policy(grants: tuple[Grant, ...], of_object: bool) -> Policy | None:
-    actions = _OBJECT_ACTIONS if of_object else _BUCKET_ACTIONS
+def policy(grants: tuple[Grant, ...], what: str) -> Policy | None:
+    """The grants of a list as a policy about a bucket, an object of it, or a new object."""
+    actions = _ACTIONS[what]
     everything = tuple(action for named in actions.values() for action in named)
     statements = []
     for grant in grants:

@@ -42,6 +42,9 @@ def _check(rule: Mapping[str, Any]) -> None:
         raise _malformed()
     if rule.get("Filter") is not None and rule.get("Prefix") is not None:
         raise _malformed()
+    for transition in rule.get("Transitions") or ():
+        if transition.get("Date") is not None and _seconds(transition["Date"]) % DAY:
+            raise _invalid("'Date' must be at midnight GMT")
     if rule.get("Transitions") or rule.get("NoncurrentVersionTransitions"):
         raise option_not_implemented("transitions between storage classes", "all contents are on the same disk.")
     actions = ("Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 import msgspec
 
@@ -116,22 +116,22 @@ class Names:
         self.encoded = encoding == "url"
 
     def __call__(self, name: str) -> str:
-        return quote_plus(name, safe="/", errors="surrogatepass") if self.encoded else name
+        return quote(name, safe="/", errors="surrogatepass") if self.encoded else name
 
     def echo(self, request: Mapping[str, Any], *members: str) -> dict[str, Any]:
         """Members of the request that the answer repeats."""
-        found = {member: self(request[member]) for member in members if request.get(member) is not None}
+        found = {member: self(request[member]) for member in members if request.get(member)}
         return found | ({"EncodingType": "url"} if self.encoded else {})
 
 
-def _contents(entries: list[Entry], names: Names, *, owner: bool) -> dict[str, Any]:
+def _contents(reader: Reader, entries: list[Entry], names: Names, *, owner: bool) -> dict[str, Any]:
     contents = []
     for name, version in entries:
         if version is None:
             continue
         item = _item(name, version, names)
         if owner:
-            item["Owner"] = grants.owner_shape(version.properties.owner)
+            item["Owner"] = grants.owner_shape(reader, version.properties.owner)
         contents.append(item)
     prefixes = [{"Prefix": names(name)} for name, version in entries if version is None]
     return {"Contents": contents, "CommonPrefixes": prefixes}
@@ -163,7 +163,7 @@ async def list_objects(context: Context, request: Shape) -> Shape:
         **names.echo(request, "Prefix", "Marker", "Delimiter"),
         "MaxKeys": limit_of(request),
         "IsTruncated": page.truncated,
-        **_contents(page.entries, names, owner=True),
+        **_contents(context.store, page.entries, names, owner=True),
     }
     if page.truncated and request.get("Delimiter"):
         answer["NextMarker"] = names(page.entries[-1].name)
@@ -195,7 +195,7 @@ async def list_objects_v2(context: Context, request: Shape) -> Shape:
         "MaxKeys": limit_of(request),
         "KeyCount": len(page.entries),
         "IsTruncated": page.truncated,
-        **_contents(page.entries, names, owner=bool(request.get("FetchOwner"))),
+        **_contents(context.store, page.entries, names, owner=bool(request.get("FetchOwner"))),
     }
     if token is not None:
         answer["ContinuationToken"] = token
@@ -253,7 +253,7 @@ async def list_object_versions(context: Context, request: Shape) -> Shape:
         described = _item(name, version, names) | {
             "VersionId": version.id,
             "IsLatest": latest,
-            "Owner": grants.owner_shape(version.properties.owner),
+            "Owner": grants.owner_shape(context.store, version.properties.owner),
         }
         if version.delete_marker:
             kept = ("Key", "LastModified", "VersionId", "IsLatest", "Owner")

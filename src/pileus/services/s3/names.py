@@ -48,6 +48,14 @@ def check_key(key: str) -> None:
         )
 
 
+def check_text(key: str) -> None:
+    """Raises InvalidURI for a key whose bytes in the path were no UTF-8."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise AWSError("InvalidURI", "Couldn't parse the specified URI.", status=400) from None
+
+
 def bucket_arn(bucket: str) -> str:
     return f"arn:{PARTITION}:s3:::{bucket}"
 

@@ -113,8 +113,6 @@ def readable(context: Context, bucket: Bucket, request: Mapping[str, Any]) -> Ve
     if version is None:
         if named:
             raise writing.no_such_version(key, named)
-        # Whoever may not list must not learn which keys there are.
-        access.check_may_list(context, bucket, key)
         raise no_such_key(key)
     if version.delete_marker:
         headers = {"x-amz-delete-marker": "true", "x-amz-version-id": version.id}
@@ -128,7 +126,6 @@ def readable(context: Context, bucket: Bucket, request: Mapping[str, Any]) -> Ve
                 Method="GET",
                 ResourceType="DeleteMarker",
             )
-        access.check_may_list(context, bucket, key)
         error = no_such_key(key)
         error.headers = headers
         raise error
@@ -176,6 +173,14 @@ def _describe(
     context: Context, bucket: Bucket, version: Version, request: Mapping[str, Any]
 ) -> tuple[Shape, bytes, list[Part], Stretch]:
     key = request["Key"]
+    if "x-amz-server-side-encryption" in context.headers:
+        raise AWSError(
+            "InvalidArgument",
+            "x-amz-server-side-encryption header is not supported for this operation.",
+            status=400,
+            ArgumentName="x-amz-server-side-encryption",
+            ArgumentValue=context.headers["x-amz-server-side-encryption"],
+        )
     customer = encryption.customer_key(context, request)
     content_key = encryption.open_key(context.cloud, bucket.account, version.properties.encryption, customer)
     preconditions.check_read(version, request)
@@ -212,8 +217,10 @@ def _describe(
 
 def _shown_checksum(version: Version, parts: list[Part], number: int | None, stretch: Stretch | None) -> dict[str, str]:
     if number is not None and version.parts_count:
+        if version.checksum_type != "COMPOSITE":
+            return {}
         checksum = parts[number - 1].checksum
-        return {f"Checksum{version.checksum_algorithm}": checksum} if checksum else {}
+        return {f"Checksum{version.checksum_algorithm}": checksum, "ChecksumType": version.checksum_type}
     return {} if stretch is not None and number is None else checksum_members(version)
 
 

@@ -7,21 +7,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from pileus.security.policy.principal_element import canonical_user
 from pileus.services.context import Context
-from pileus.services.operation import Access, Shape
+from pileus.services.operation import Shape
 from pileus.services.s3 import access, grants, lifecycle_rules, service, uploads
 from pileus.services.s3.listing import Names, limit_of
 from pileus.services.s3.state import UPLOADS, Upload
 from pileus.store.interface import Reader
 
 
-def _on_parts(context: Context, request: Shape) -> Access:
-    bucket = access.find(context, request)
-    return access.object_access(context, request, bucket, request["Key"], "s3:ListMultipartUploadParts")
-
-
-@service.operation("ListParts", access=_on_parts, actions=["s3:ListMultipartUploadParts"])
+@service.operation(
+    "ListParts", access=uploads.on_upload("s3:ListMultipartUploadParts"), actions=["s3:ListMultipartUploadParts"]
+)
 async def list_parts(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
     upload = uploads.find(context.store, request)
@@ -37,11 +33,10 @@ async def list_parts(context: Context, request: Shape) -> Shape:
         "MaxParts": limit,
         "IsTruncated": len(found) > limit,
         "Parts": [],
-        "Initiator": {"ID": canonical_user(upload.initiator)},
-        "Owner": grants.owner_shape(upload.properties.owner),
+        "Initiator": grants.owner_shape(context.store, upload.initiator),
+        "Owner": grants.owner_shape(context.store, upload.properties.owner),
         "StorageClass": upload.properties.storage_class,
-        "ChecksumAlgorithm": upload.checksum_algorithm,
-        "ChecksumType": upload.checksum_type,
+        **_checksum(upload),
         **lifecycle_rules.abort_members(bucket, request["Key"], upload.started),
     }
     if shown:
@@ -53,7 +48,7 @@ async def list_parts(context: Context, request: Shape) -> Shape:
             "ETag": f'"{part.etag}"',
             "Size": part.size,
         }
-        if part.checksum:
+        if upload.checksum_asked:
             item[f"Checksum{upload.checksum_algorithm}"] = part.checksum
         answer["Parts"].append(item)
     return answer
@@ -120,7 +115,7 @@ async def list_multipart_uploads(context: Context, request: Shape) -> Shape:
         **names.echo(request, "KeyMarker", "Prefix", "Delimiter"),
         "MaxUploads": limit,
         "IsTruncated": len(found) > limit,
-        "Uploads": [_shown(names(name), upload) for name, upload in shown if upload is not None],
+        "Uploads": [_shown(context.store, names(name), upload) for name, upload in shown if upload is not None],
         "CommonPrefixes": [{"Prefix": names(name)} for name, upload in shown if upload is None],
     }
     if answer["IsTruncated"]:
@@ -130,14 +125,19 @@ async def list_multipart_uploads(context: Context, request: Shape) -> Shape:
     return answer
 
 
-def _shown(name: str, upload: Upload) -> dict[str, Any]:
+def _shown(reader: Reader, name: str, upload: Upload) -> dict[str, Any]:
     return {
         "Key": name,
         "UploadId": upload.id,
         "Initiated": uploads.initiated(upload),
         "StorageClass": upload.properties.storage_class,
-        "Owner": grants.owner_shape(upload.properties.owner),
-        "Initiator": {"ID": canonical_user(upload.initiator)},
-        "ChecksumAlgorithm": upload.checksum_algorithm,
-        "ChecksumType": upload.checksum_type,
+        "Owner": grants.owner_shape(reader, upload.properties.owner),
+        "Initiator": grants.owner_shape(reader, upload.initiator),
+        **_checksum(upload),
     }
+
+
+def _checksum(upload: Upload) -> dict[str, str]:
+    if not upload.checksum_asked:
+        return {}
+    return {"ChecksumAlgorithm": upload.checksum_algorithm, "ChecksumType": upload.checksum_type}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from pileus.aws.errors import AWSError
 from pileus.security.policy.document import Policy, parse
@@ -78,7 +79,8 @@ def _check_scope(policy: Policy, bucket: Bucket) -> None:
 
 
 def _belongs(resource: str, own: str) -> bool:
-    return resource == own or resource.startswith((f"{own}/", f"{own}*")) or resource == "*"
+    """Whether the pattern of a bucket, before its first slash, matches this one."""
+    return fnmatchcase(own, resource.partition("/")[0].replace("[", "[[]"))
 
 
 def _missing(bucket: Bucket) -> AWSError:

@@ -70,6 +70,8 @@ async def upload(
     form = Form(request.body, request.headers.get("content-type", ""))
     await form.read_fields()
     fields = form.fields
+    if "key" in fields:
+        fields["key"] = fields["key"].replace("${filename}", form.filename)
     principal, limits = _authenticate(authenticator, fields, bucket_name, cloud.clock.time())
     context = Context(
         cloud,
@@ -87,7 +89,7 @@ async def upload(
     )
     if not form.has_file:
         raise AWSError("InvalidArgument", "POST requires exactly one file upload per request.", status=400)
-    key = fields.get("key", "").replace("${filename}", form.filename)
+    key = fields.get("key", "")
     if not key:
         raise AWSError(
             "InvalidArgument",

@@ -56,7 +56,7 @@ def check(encoded: str, fields: Mapping[str, str], bucket: str, now: float) -> L
     for condition in conditions:
         _apply(condition, values, named, limits)
     for name in values:
-        if name not in named and name not in _FREE and not name.startswith("x-ignore-"):
+        if name not in named and name not in _FREE and not name.startswith(("x-ignore-", "x-amz-checksum-")):
             raise _denied(f"Invalid according to Policy: Extra input fields: {name}")
     return limits
 

@@ -28,7 +28,7 @@ def of_request(
     owner, granted = ownership(context, request, bucket)
     return Properties(
         owner=owner,
-        headers=system_headers(context, request),
+        headers=system_headers(request),
         metadata=metadata(request),
         tags=tags.of_header(request["Tagging"]) if request.get("Tagging") else {},
         grants=granted,
@@ -39,17 +39,17 @@ def of_request(
     )
 
 
-def system_headers(context: Context, request: Mapping[str, Any]) -> dict[str, str]:
+def system_headers(request: Mapping[str, Any]) -> dict[str, str]:
     headers = {member: str(request[member]) for member in SYSTEM if request.get(member)}
     codings = [coding.strip() for coding in headers.pop("ContentEncoding", "").split(",")]
     kept = [coding for coding in codings if coding and coding != "aws-chunked"]
     if kept:
-        headers["ContentEncoding"] = ",".join(kept)
+        headers["ContentEncoding"] = ", ".join(kept)
     headers.setdefault("ContentType", DEFAULT_TYPE)
     expires = request.get("Expires")
     if expires is not None:
         # S3 keeps the text as it came, a date or not.
-        headers["Expires"] = context.headers.get("expires") or _date(expires)
+        headers["Expires"] = _date(expires)
     return headers
 
 

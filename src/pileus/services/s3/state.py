@@ -121,6 +121,8 @@ class Upload(msgspec.Struct, omit_defaults=True):
     properties: Properties
     checksum_algorithm: str = ""
     checksum_type: str = ""
+    checksum_asked: bool = False
+    """Whether the client named them; S3 shows them only then."""
 
 
 class Completed(msgspec.Struct):
@@ -129,6 +131,7 @@ class Completed(msgspec.Struct):
     at: float
     etag: str
     version: str
+    checksum: dict[str, str]
 
 
 BUCKETS = Records(Bucket, "s3", "bucket")

@@ -49,4 +49,4 @@ def _checked(pairs: Iterable[tuple[str, str]], most: int, what: str) -> dict[str
 
 
 def shape(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+    return [{"Key": key, "Value": tags[key]} for key in sorted(tags)]

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
 from pileus.aws.errors import AWSError
+from pileus.security.policy.document import Policy, parse
 from pileus.services.context import Cloud, Context
-from pileus.services.operation import Access, Shape
+from pileus.services.operation import Access, AccessRule, Shape
 from pileus.services.s3 import (
     access,
     checksums,
     contents,
     encryption,
     lifecycle_rules,
+    objects,
     preconditions,
     properties,
     service,
@@ -85,6 +90,7 @@ async def create_multipart_upload(context: Context, request: Shape) -> Shape:
         properties.of_request(context, request, bucket, encrypted),
         checksum_algorithm=algorithm,
         checksum_type=kind,
+        checksum_asked=bool(request.get("ChecksumAlgorithm")),
     )
 
     def change(tx: Transaction) -> None:
@@ -93,7 +99,7 @@ async def create_multipart_upload(context: Context, request: Shape) -> Shape:
 
     await context.store.transact(change)
     answer: Shape = {"Bucket": bucket.name, "Key": key, "UploadId": upload.id, **encryption.described(encrypted)}
-    if request.get("ChecksumAlgorithm"):
+    if upload.checksum_asked:
         answer |= {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
     return answer | lifecycle_rules.abort_members(bucket, key, upload.started)
 
@@ -112,7 +118,8 @@ def _checksum(request: Mapping[str, Any]) -> tuple[str, str]:
     if algorithm not in checksums.ALGORITHMS:
         raise AWSError(
             "InvalidRequest",
-            "Checksum algorithm provided is unsupported.",
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
+            f"[{', '.join(checksums.ALGORITHMS)}]",
             status=400,
         )
     kind = kind or ("FULL_OBJECT" if algorithm in _FULL_OBJECT_ONLY else "COMPOSITE")
@@ -126,14 +133,27 @@ def _checksum(request: Mapping[str, Any]) -> tuple[str, str]:
     return algorithm, kind
 
 
-def _on_upload(action: str) -> Any:
-    """The bucket, the key and whoever began the upload."""
+def on_upload(action: str) -> AccessRule:
+    """On an upload under way: whoever began it may list its parts and abort it
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""
 
     def rule(context: Context, request: Shape) -> Access:
         bucket = access.find(context, request)
-        return access.object_access(context, request, bucket, request["Key"], action)
+        asked = access.object_access(context, request, bucket, request["Key"], action)
+        upload = UPLOADS.get(context.store, bucket.name, request["Key"], request["UploadId"])
+        if action == "s3:PutObject" or upload is None or upload.initiator != context.account:
+            return asked
+        return replace(asked, resource_policies=(*asked.resource_policies, _of_initiator(upload.initiator)))
 
     return rule
+
+
+@lru_cache(maxsize=1024)
+def _of_initiator(account: str) -> Policy:
+    actions = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+    principal = {"AWS": account} if account.isdecimal() else "*"
+    statement = {"Effect": "Allow", "Principal": principal, "Action": actions, "Resource": "arn:aws:s3:::*"}
+    return parse(json.dumps({"Version": "2012-10-17", "Id": "initiator", "Statement": [statement]}))
 
 
 def check_number(number: int) -> None:
@@ -147,14 +167,14 @@ def check_number(number: int) -> None:
         )
 
 
-@service.operation("UploadPart", access=_on_upload("s3:PutObject"), actions=["s3:PutObject"])
+@service.operation("UploadPart", access=on_upload("s3:PutObject"), actions=["s3:PutObject"])
 async def upload_part(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
     check_number(request["PartNumber"])
     upload = find(context.store, request)
     key = part_key(context, bucket, upload, request)
     declared = checksums.declared(request, context.headers)
-    if declared and upload.checksum_algorithm != declared.algorithm.name and not _is_default(upload):
+    if declared and upload.checksum_asked and upload.checksum_algorithm != declared.algorithm.name:
         raise AWSError(
             "InvalidRequest",
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.checksum_algorithm.lower()}, actual "
@@ -166,23 +186,17 @@ async def upload_part(context: Context, request: Shape) -> Shape:
         request["Body"],
         md5=request.get("ContentMD5"),
         declared=declared,
-        algorithm=declared.algorithm if declared else checksums.ALGORITHMS[upload.checksum_algorithm],
+        algorithm=checksums.ALGORITHMS[upload.checksum_algorithm],
         key=key,
         hide_md5=hides_md5(upload),
     )
-    checksum = received.part.checksum
-    if declared and _is_default(upload) and declared.algorithm.name != upload.checksum_algorithm:
-        # Held against what the client said; the object will have no checksum of the whole.
-        received.part.checksum = ""
     await record_part(context, request, received, request["PartNumber"])
     answer: Shape = {"ETag": f'"{received.part.etag}"', **encryption.described(upload.properties.encryption)}
     if declared:
-        answer[declared.algorithm.member] = checksum
+        answer[declared.algorithm.member] = received.declared
+    elif upload.checksum_asked:
+        answer[f"Checksum{upload.checksum_algorithm}"] = received.part.checksum
     return answer
-
-
-def _is_default(upload: Upload) -> bool:
-    return upload.checksum_algorithm == checksums.DEFAULT
 
 
 def part_key(context: Context, bucket: Bucket, upload: Upload, request: Mapping[str, Any]) -> bytes:
@@ -228,7 +242,7 @@ async def record_part(context: Context, request: Mapping[str, Any], received: co
     contents.remove(context.cloud, gone)
 
 
-@service.operation("CompleteMultipartUpload", access=_on_upload("s3:PutObject"), actions=["s3:PutObject"])
+@service.operation("CompleteMultipartUpload", access=on_upload("s3:PutObject"), actions=["s3:PutObject"])
 async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
     key = request["Key"]
@@ -236,12 +250,11 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
     listed = (request.get("MultipartUpload") or {}).get("Parts") or []
     if done is not None:
         # Asked again, as clients do when an answer was lost on the way.
-        answer = _answer(context, bucket, key, done.etag)
+        answer = _answer(context, bucket, key, done.etag) | done.checksum
         return answer | ({"VersionId": done.version} if bucket.versioning == "Enabled" else {})
     upload = find(context.store, request)
-    customer = encryption.customer_key(context, request)
-    if customer:
-        encryption.open_key(context.cloud, bucket.account, upload.properties.encryption, customer)
+    part_key(context, bucket, upload, request)
+    _check_mode(upload, request)
     parts = _chosen(listed, {part.number: part for part in parts_of(context.store, upload.id)}, upload)
     size = sum(part.size for part in parts)
     if size > LARGEST_OBJECT:
@@ -271,14 +284,18 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
         gone.clear()
         find(tx, request)
         current = {part.number: part for part in parts_of(tx, upload.id)}
-        if any(current.get(part.number) != part for part in parts):
-            raise _invalid_part()
+        for part in parts:
+            if current.get(part.number) != part:
+                raise _invalid_part(upload, part.number, {"ETag": part.etag})
         PARTS.put(tx, bucket.name, key, version.order, value=parts)
         unused = [part for number, part in current.items() if part not in parts]
         gone.extend(contents.forget(context.cloud, tx, unused))
         UPLOADS.delete(tx, bucket.name, key, upload.id)
         UPLOADED.delete_all(tx, upload.id)
-        COMPLETED.put(tx, bucket.name, key, upload.id, value=Completed(context.received, version.etag, version.id))
+        COMPLETED.put(tx, bucket.name, key, upload.id, value=completed())
+
+    def completed() -> Completed:
+        return Completed(context.received, version.etag, version.id, objects.checksum_members(version))
 
     gone: list[str] = []
     await writing.record(
@@ -289,13 +306,20 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
     answer |= encryption.described(upload.properties.encryption)
     for member in ("SSECustomerAlgorithm", "SSECustomerKeyMD5"):
         answer.pop(member, None)
-    if version.checksum:
-        answer |= {
-            f"Checksum{version.checksum_algorithm}": version.checksum,
-            "ChecksumType": version.checksum_type,
-        }
+    answer |= objects.checksum_members(version)
     answer |= writing.shown_version(bucket, version)
     return answer | lifecycle_rules.expiration_member(bucket, key, version)
+
+
+def _check_mode(upload: Upload, request: Mapping[str, Any]) -> None:
+    asked, mode = request.get("ChecksumType"), upload.checksum_type if upload.checksum_asked else "null"
+    if asked and asked != mode:
+        raise AWSError(
+            "InvalidRequest",
+            f"The upload was created using the {mode} checksum mode. The complete request must use the same checksum "
+            "mode.",
+            status=400,
+        )
 
 
 def _answer(context: Context, bucket: Bucket, key: str, etag: str) -> Shape:
@@ -326,9 +350,10 @@ def _chosen(listed: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], u
         part = uploaded.get(number)
         given = item.get(algorithm.member)
         if part is None or part.etag != (item.get("ETag") or "").strip('"'):
-            raise _invalid_part()
-        if given is not None and part.checksum and not hmac.compare_digest(given, part.checksum):
-            raise _invalid_part()
+            raise _invalid_part(upload, number, item)
+        unknown = any(item.get(other.member) for other in checksums.ALGORITHMS.values() if other != algorithm)
+        if unknown or (given is not None and not hmac.compare_digest(given, part.checksum)):
+            raise _invalid_part(upload, number, item)
         if upload.checksum_type == "COMPOSITE" and given is None:
             raise AWSError(
                 "InvalidRequest",
@@ -351,12 +376,15 @@ def _chosen(listed: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], u
     return parts
 
 
-def _invalid_part() -> AWSError:
+def _invalid_part(upload: Upload, number: int, item: Mapping[str, Any]) -> AWSError:
     return AWSError(
         "InvalidPart",
         "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified "
         "entity tag may not match the part's entity tag.",
         status=400,
+        UploadId=upload.id,
+        PartNumber=str(number),
+        ETag=(item.get("ETag") or "").strip('"'),
     )
 
 
@@ -367,9 +395,6 @@ def _etag(parts: Sequence[Part]) -> str:
 
 
 def _whole_checksum(upload: Upload, parts: Sequence[Part], request: Mapping[str, Any]) -> str:
-    """Empty where a part has none."""
-    if not all(part.checksum for part in parts):
-        return ""
     algorithm = checksums.ALGORITHMS[upload.checksum_algorithm]
     if upload.checksum_type == "FULL_OBJECT":
         value = checksums.full_object(algorithm, ((part.checksum, part.size) for part in parts))
@@ -377,11 +402,11 @@ def _whole_checksum(upload: Upload, parts: Sequence[Part], request: Mapping[str,
         value = checksums.composite(algorithm, (part.checksum for part in parts))
     given = request.get(algorithm.member)
     if given is not None and given.partition("-")[0] != value.partition("-")[0]:
-        raise checksums.mismatch(algorithm)
+        raise checksums.mismatch(algorithm.name.lower())
     return value
 
 
-@service.operation("AbortMultipartUpload", access=_on_upload("s3:AbortMultipartUpload"))
+@service.operation("AbortMultipartUpload", access=on_upload("s3:AbortMultipartUpload"))
 async def abort_multipart_upload(context: Context, request: Shape) -> None:
     access.find(context, request)
 

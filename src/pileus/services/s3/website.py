@@ -224,7 +224,7 @@ class Visit:
         self._authorize(self._asked(key, version))
         if record is None or version is None or version.delete_marker:
             # Whoever may not list must not learn which keys there are.
-            self._authorize(access.bucket_access(self.context, {}, self.bucket, "s3:ListBucket"))
+            self._authorize(access.listing_access(self.context, self.bucket, key))
             raise no_such_key(key)
         if version.properties.redirect:
             return _redirect(website_rules.Redirect(301, version.properties.redirect))
