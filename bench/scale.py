@@ -88,7 +88,9 @@ def _grow_events(client: Client, first: int, last: int) -> None:
     now = int(time.time() * 1000)
 
     def write(start: int) -> None:
-        events = [{"timestamp": now, "message": f"event {n}"} for n in range(start, min(start + 1000, last))]
+        # A hundred a second, back from now.
+        numbers = range(start, min(start + 1000, last))
+        events = [{"timestamp": now - 10 * (last - number), "message": f"event {number}"} for number in numbers]
         client("logs").put_log_events(logGroupName=_GROUP, logStreamName="one", logEvents=events)
 
     _each(write, first, last, 1000)

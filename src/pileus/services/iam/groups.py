@@ -10,7 +10,7 @@ from pileus.services.context import Context
 from pileus.services.iam import service
 from pileus.services.iam.entities import GROUP, USER, group_shape, on, on_account, user_shape
 from pileus.services.iam.errors import delete_conflict, entity_already_exists
-from pileus.services.iam.listings import listing
+from pileus.services.iam.listings import entity_listing, listing
 from pileus.services.operation import Shape
 from pileus.store.interface import Reader, Transaction
 
@@ -45,9 +45,7 @@ async def get_group(context: Context, request: Shape) -> Shape:
 
 @service.operation("ListGroups", access=on_account("group/"))
 async def list_groups(context: Context, request: Shape) -> Shape:
-    prefix = request.get("PathPrefix", "/")
-    groups = (found for _, found in GROUPS.scan(context.store, context.account) if found.path.startswith(prefix))
-    return listing("Groups", request, groups, key=lambda one: one.name.lower(), shape=group_shape)
+    return entity_listing("Groups", context, request, GROUPS, group_shape)
 
 
 @service.operation("UpdateGroup", access=on(GROUP))

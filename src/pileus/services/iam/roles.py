@@ -9,7 +9,7 @@ from pileus.services.iam import service
 from pileus.services.iam.documents import trust_policy
 from pileus.services.iam.entities import ROLE, check_boundary, on, on_account, role_shape
 from pileus.services.iam.errors import delete_conflict, entity_already_exists
-from pileus.services.iam.listings import listing
+from pileus.services.iam.listings import entity_listing
 from pileus.services.iam.tags import merged
 from pileus.services.operation import Shape
 from pileus.store.interface import Transaction
@@ -49,9 +49,7 @@ async def get_role(context: Context, request: Shape) -> Shape:
 
 @service.operation("ListRoles", access=on_account("role/"))
 async def list_roles(context: Context, request: Shape) -> Shape:
-    prefix = request.get("PathPrefix", "/")
-    roles = (found for _, found in ROLES.scan(context.store, context.account) if found.path.startswith(prefix))
-    return listing("Roles", request, roles, key=lambda one: one.name.lower(), shape=role_shape)
+    return entity_listing("Roles", context, request, ROLES, role_shape)
 
 
 @service.operation("UpdateRole", access=on(ROLE))
