@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import fcntl
 import json
 import secrets
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,10 @@ class Application:
         credentials = cognito.get_credentials_for_identity(IdentityId=identity)["Credentials"]
         return Caller(self, self.root.using(credentials), identity)
 
-    def register(self) -> str:
+    def register(self, password: str = PASSWORD) -> str:
         """A new person's name."""
         username = f"user-{secrets.token_hex(6)}"
-        answer = self.guest().invoke("RegisterUser", {"username": username, "password": PASSWORD})
+        answer = self.guest().invoke("RegisterUser", {"username": username, "password": password})
         assert answer == {"username": username}
         return username
 
@@ -118,7 +118,10 @@ class Application:
     def expired(self, caller: Caller) -> Caller:
         """The caller's credentials as they are a while after their end: sealed with the cloud's own key, because no
         token may be made for less than 15 minutes."""
-        return caller.changed(**expire(self.cloud.data, caller.session_token))
+        return caller.changed(**self.expire(caller.session_token))
+
+    def expire(self, session_token: str) -> dict[str, str]:
+        return expire(self.cloud.data, session_token)
 
     def _configuration(self, function: str) -> dict[str, Any]:
         configuration: dict[str, Any] = self.root.client("lambda").get_function_configuration(
@@ -130,7 +133,7 @@ class Application:
 def expire(data: Path, session_token: str) -> dict[str, str]:
     """Credentials of the same session, ended a minute ago, in the names of conftest's Account."""
 
-    async def seal() -> tokens.Credentials:
+    def seal() -> tokens.Credentials:
         store = SQLiteStore(data / "store.db")
         try:
             sealer = Keyring(store).sealer
@@ -141,7 +144,8 @@ def expire(data: Path, session_token: str) -> dict[str, str]:
         finally:
             store.close()
 
-    credentials = asyncio.run(seal())
+    with ThreadPoolExecutor(1) as elsewhere:  # Browser tests have an event loop in this thread, which a store minds.
+        credentials = elsewhere.submit(seal).result()
     return {
         "access_key_id": credentials.access_key_id,
         "secret_access_key": credentials.secret_access_key,

@@ -111,6 +111,7 @@ async function start(): Promise<void> {
     editor.addEventListener("blur", () => finish(true));
     editor.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" && !(event.key === "Enter" && (event.ctrlKey || event.metaKey))) return;
+      event.preventDefault(); // Or this Enter would press the button that gets the focus.
       finish(event.key === "Enter");
       element.querySelector<HTMLButtonElement>(".edit")!.focus();
     });

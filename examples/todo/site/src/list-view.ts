@@ -68,7 +68,7 @@ export class ListView {
     for (const id of gone) this.remove(id);
     const empty = byId("empty");
     empty.textContent = todos.length ? EMPTY[filter] : EMPTY.all;
-    empty.hidden = visible.length > 0;
+    empty.hidden = visible.length > 0 || !this.list().loaded;
   }
 
   private async add(title: string): Promise<void> {
@@ -139,6 +139,7 @@ export class ListView {
     editor.addEventListener("blur", () => finish(true));
     editor.addEventListener("keydown", (event) => {
       if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
+      event.preventDefault(); // Or this Enter would press the button that gets the focus.
       finish(event.key === "Enter");
       element.querySelector<HTMLButtonElement>(".edit")!.focus();
     });

@@ -26,7 +26,10 @@ type Page = { todos: Todo[]; next: string | null };
 type FunctionName = "ListTodos" | "AddTodo" | "UpdateTodo" | "DeleteTodo";
 
 export class TodoList {
-  private entries = new Map<string, Entry>();
+  /** Whether all that the cloud has is here. */
+  loaded = false;
+  /** Deleted ones too: what was asked for before must not bring them back. */
+  private readonly entries = new Map<string, Entry>();
 
   constructor(
     private readonly config: TodoConfig,
@@ -42,14 +45,14 @@ export class TodoList {
   }
 
   async load(): Promise<void> {
-    const entries = new Map<string, Entry>();
     let after: string | null = null;
     do {
       const page: Page = await this.invoke<Page>("ListTodos", after ? { after } : {});
-      for (const todo of page.todos) entries.set(todo.id, newEntry(todo));
+      // What was changed while the list was on its way is newer.
+      for (const todo of page.todos) if (!this.entries.has(todo.id)) this.entries.set(todo.id, newEntry(todo));
       after = page.next;
     } while (after);
-    this.entries = entries;
+    this.loaded = true;
     this.changed();
   }
 
@@ -99,7 +102,6 @@ export class TodoList {
     } finally {
       entry.waiting -= 1;
       if (entry.waiting === 0) entry.shown = entry.stored;
-      if (!entry.shown && entry.waiting === 0) this.entries.delete(id);
       this.changed();
     }
   }
