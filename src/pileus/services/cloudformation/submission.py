@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import AsyncIterable
 from urllib.parse import unquote, urlsplit
 
-from pileus.aws.body import read as read_body
 from pileus.aws.errors import AWSError
 from pileus.services.cloudformation import documents, sam
 from pileus.services.cloudformation import template as templates
@@ -72,8 +71,16 @@ async def _fetch(context: Context, url: str) -> str:
         raise invalid(f"The template is no text, or is longer than {MAX_STORED_BODY} bytes.") from None
 
 
-async def _read(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else await read_body(body, MAX_STORED_BODY)
+async def _read(body: bytes | AsyncIterable[bytes]) -> bytes:
+    """Raises ValueError for what is longer than a template may be."""
+    if isinstance(body, bytes):
+        return body
+    read = bytearray()
+    async for piece in body:
+        read += piece
+        if len(read) > MAX_STORED_BODY:
+            raise ValueError("too long")
+    return bytes(read)
 
 
 def parse(text: str) -> tuple[Document, Template]:

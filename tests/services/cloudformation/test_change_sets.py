@@ -1,0 +1,139 @@
+"""Change sets, as `aws cloudformation deploy` and `sam deploy` use them, and the serverless transform."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import Account
+from stacks import group, refused, template, wait
+
+_SERVERLESS = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      InlineCode: |
+        def handler(event, context):
+            return "one"
+      Handler: index.handler
+      Runtime: RUNTIME
+      AutoPublishAlias: live
+Outputs:
+  Function: {Value: !Ref Function}
+""".replace("RUNTIME", f"python3.{sys.version_info.minor}")
+
+
+def _changed(client: Any, name: str, body: str, kind: str, **options: Any) -> dict[str, Any]:
+    client.create_change_set(StackName="one", ChangeSetName=name, TemplateBody=body, ChangeSetType=kind, **options)
+    found: dict[str, Any] = client.describe_change_set(StackName="one", ChangeSetName=name)
+    return found
+
+
+def _lines(change_set: dict[str, Any]) -> list[tuple[str, str, str | None]]:
+    changes = [change["ResourceChange"] for change in change_set["Changes"]]
+    return [(change["Action"], change["LogicalResourceId"], change.get("Replacement")) for change in changes]
+
+
+def test_a_change_set_shows_what_it_then_does(account: Account) -> None:
+    client = account.client("cloudformation")
+    first = _changed(
+        client, "first", template({"A": group(), "B": group(LogGroupName={"Fn::Sub": "${A}-b"})}), "CREATE"
+    )
+    assert (first["Status"], first["ExecutionStatus"]) == ("CREATE_COMPLETE", "AVAILABLE")
+    assert _lines(first) == [("Add", "A", None), ("Add", "B", None)]
+    assert client.describe_stacks(StackName="one")["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS"
+    client.execute_change_set(StackName="one", ChangeSetName="first")
+    assert wait(client, "one")["StackStatus"] == "CREATE_COMPLETE"
+
+    body = template({"A": group(LogGroupName="a"), "B": group(LogGroupName={"Fn::Sub": "${A}-b"}), "C": group()})
+    second = _changed(client, "second", body, "UPDATE")
+    assert _lines(second) == [("Modify", "A", "True"), ("Add", "C", None), ("Modify", "B", "Conditional")]
+    assert client.list_change_sets(StackName="one")["Summaries"][0]["ChangeSetName"] in ("first", "second")
+    third = _changed(client, "third", template({"A": group(RetentionInDays=1)}), "UPDATE")
+    assert _lines(third) == [("Modify", "A", "False"), ("Remove", "B", None)]
+    client.execute_change_set(ChangeSetName=second["ChangeSetId"])
+    assert wait(client, "one")["StackStatus"] == "UPDATE_COMPLETE"
+    names = {found["logGroupName"] for found in account.client("logs").describe_log_groups()["logGroups"]}
+    assert {"a", "a-b"} <= names and len(names) == 3
+    # What was planned against the stack as it was does not hold any more.
+    assert refused(client.execute_change_set, StackName="one", ChangeSetName="third")[0] == "ChangeSetNotFound"
+    assert refused(client.execute_change_set, ChangeSetName=second["ChangeSetId"])[0] == "InvalidChangeSetStatus"
+
+
+def test_no_changes_and_no_stack(account: Account) -> None:
+    client = account.client("cloudformation")
+    body = template({"A": group()})
+    with pytest.raises(ClientError, match="Stack with id one does not exist"):
+        _changed(client, "x", body, "UPDATE")
+    _changed(client, "x", body, "CREATE")
+    client.execute_change_set(StackName="one", ChangeSetName="x")
+    wait(client, "one")
+    same = _changed(client, "same", body, "UPDATE")
+    assert (same["Status"], same["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+    assert "didn't contain changes" in same["StatusReason"]
+    client.delete_change_set(StackName="one", ChangeSetName="same")
+    with pytest.raises(ClientError, match="does not exist"):
+        client.describe_change_set(StackName="one", ChangeSetName="same")
+
+
+def test_serverless_templates_and_changed_code(account: Account) -> None:
+    client, functions = account.client("cloudformation"), account.client("lambda")
+    code, said = refused(
+        client.create_stack, StackName="one", TemplateBody=_SERVERLESS, Capabilities=["CAPABILITY_IAM"]
+    )
+    assert (code, said) == (
+        "InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_AUTO_EXPAND]",
+    )  # fmt: skip
+    _changed(client, "x", _SERVERLESS, "CREATE", Capabilities=["CAPABILITY_IAM"])
+    client.execute_change_set(StackName="one", ChangeSetName="x")
+    name = wait(client, "one")["Outputs"][0]["OutputValue"]
+    assert json.load(functions.invoke(FunctionName=name, Qualifier="live")["Payload"]) == "one"
+    changed = _changed(client, "y", _SERVERLESS.replace('"one"', '"two"'), "UPDATE", Capabilities=["CAPABILITY_IAM"])
+    touched = {(action, re.sub("(?<=Version)[0-9a-f]+$", "", name)) for action, name, _ in _lines(changed)}
+    assert touched == {
+        ("Modify", "Function"), ("Modify", "FunctionAliaslive"),
+        ("Add", "FunctionVersion"), ("Remove", "FunctionVersion"),
+    }  # fmt: skip
+    client.execute_change_set(StackName="one", ChangeSetName="y")
+    wait(client, "one")
+    assert json.load(functions.invoke(FunctionName=name, Qualifier="live")["Payload"]) == "two"
+    assert json.load(functions.invoke(FunctionName=name, Qualifier="1")["Payload"]) == "one"
+
+
+def test_a_serverless_template_that_is_wrong_says_where(account: Account) -> None:
+    body = _SERVERLESS.replace("      Handler: index.handler\n", "")
+    client = account.client("cloudformation")
+    code, said = refused(
+        client.create_stack, StackName="one", TemplateBody=body,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )  # fmt: skip
+    assert code == "ValidationError"
+    assert "Transform AWS::Serverless-2016-10-31 failed with:" in said and "[Function]" in said and "Handler" in said
+
+
+def test_the_aws_cli_deploys(account: Account, tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text("Resources: {A: {Type: AWS::Logs::LogGroup}}")
+    aws = str(Path(sys.executable).with_name("aws"))
+    words = [aws, "cloudformation", "deploy", "--template-file", str(path), "--stack-name", "one"]
+    words.append("--no-fail-on-empty-changeset")
+    # Its waiter looks every 30 s: the second time there is nothing to wait for.
+    client = account.client("cloudformation")
+    client.create_stack(StackName="one", TemplateBody=path.read_text())
+    wait(client, "one")
+    done = subprocess.run(words, env=account.env(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "No changes to deploy" in done.stdout) == (0, True), done.stdout + done.stderr
+    path.write_text("Resources: {A: {Type: AWS::Logs::LogGroup}, B: {Type: AWS::Logs::LogGroup}}")
+    done = subprocess.run(
+        [*words, "--no-execute-changeset"], env=account.env(), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, "describe-change-set" in done.stdout) == (0, True), done.stdout + done.stderr
