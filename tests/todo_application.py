@@ -8,6 +8,7 @@ import json
 import secrets
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -154,5 +155,11 @@ def expire(data: Path, session_token: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def todo(cloud: Any) -> Application:
-    return Application(cloud, deploy(cloud, "todo"))
+def deployed() -> Callable[..., Application]:
+    """Deploys an example of this name on a cloud."""
+    return lambda cloud, example, *options: Application(cloud, deploy(cloud, example, *options))
+
+
+@pytest.fixture(scope="session")
+def todo(cloud: Any, deployed: Callable[..., Application]) -> Application:
+    return deployed(cloud, "todo")
