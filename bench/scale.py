@@ -97,13 +97,16 @@ def _grow_events(client: Client, first: int, last: int) -> None:
 
 
 def _event_requests(client: Client) -> Iterator[tuple[str, bytes]]:
-    one = {"timestamp": time.time_ns() // 1_000_000, "message": "one more"}
-    yield (
-        "PutLogEvents",
-        client.sign("logs", "put_log_events", logGroupName=_GROUP, logStreamName="one", logEvents=[one]),
-    )
     yield "GetLogEvents", client.sign("logs", "get_log_events", logGroupName=_GROUP, logStreamName="one", limit=10)
     yield "FilterLogEvents", client.sign("logs", "filter_log_events", logGroupName=_GROUP, limit=10)
+    # To a stream of its own: the same request again and again puts thousands of events into one millisecond.
+    one = {"timestamp": time.time_ns() // 1_000_000, "message": "one more"}
+    name = f"{one['timestamp']}"
+    client("logs").create_log_stream(logGroupName=_GROUP, logStreamName=name)
+    yield (
+        "PutLogEvents",
+        client.sign("logs", "put_log_events", logGroupName=_GROUP, logStreamName=name, logEvents=[one]),
+    )
 
 
 def _grow_functions(client: Client, first: int, last: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pileus.services.logs.events import _chunked
 from pileus.services.logs.reading import FIRST, LAST, Found, backwards, forwards
-from pileus.services.logs.records import CHUNKS, LogGroup, LogStream
+from pileus.services.logs.records import CHUNKS, LogGroup, LogStream, append
 from pileus.store.sqlite import SQLiteStore
 
 GROUP = LogGroup(b"g" * 8, 0)
@@ -32,13 +32,12 @@ def test_all_events_in_order(store: Any, batches: list[list[int]], start: int, e
 
     def write(tx: Any) -> None:
         CHUNKS.delete_all(tx, GROUP.id, name)
-        number = 0
         for batch in batches:
             for chunk in _chunked([(moment, str(moment)) for moment in batch], 1):
-                number += 1
-                CHUNKS.put(tx, GROUP.id, name, chunk.events[0][0], number, value=chunk)
+                append(tx, GROUP, stream, chunk)
                 expected.extend(
-                    Found((moment, number, index), text, 1) for index, (moment, text) in enumerate(chunk.events)
+                    Found((moment, stream.sequence, index), text, 1)
+                    for index, (moment, text) in enumerate(chunk.events)
                 )
 
     asyncio.run(store.transact(write))

@@ -25,6 +25,7 @@ from pileus.services.logs.records import (
     Chunk,
     LogGroup,
     LogStream,
+    append,
     get_group,
     get_stream,
     milliseconds,
@@ -60,8 +61,7 @@ async def put_log_events(context: Context, request: Shape) -> Shape:
         kept, rejected = _accepted(events, group, now)
         size = 0
         for chunk in _chunked(kept, now):
-            stream.sequence += 1
-            CHUNKS.put(tx, group.id, stream.id, chunk.events[0][0], stream.sequence, value=chunk)
+            append(tx, group, stream, chunk)
             size += chunk.size
         if kept:
             stream.first = kept[0][0] if stream.first is None else min(stream.first, kept[0][0])
@@ -251,10 +251,16 @@ def _search(
                     "timestamp": time,
                     "message": event.message,
                     "ingestionTime": event.ingested,
-                    "eventId": f"{time:020d}{number:020d}{index:016d}",
+                    "eventId": _event_id(streams[name], event.position),
                 }
             )
     return {"events": events, "searchedLogStreams": [], **({"nextToken": token} if token else {})}
+
+
+def _event_id(stream: LogStream, position: Position) -> str:
+    """56 digits, as AWS's are: the moment, the stream, the place in it."""
+    time, number, index = position
+    return f"{time:013d}{int.from_bytes(stream.id, 'big'):020d}{number:014d}{index:09d}"
 
 
 @service.every(3600, "retention")

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pileus.services.logs.records import CHUNK_SPAN, CHUNKS, LogGroup, LogStream
+from pileus.services.logs.records import CHUNKS, LogGroup, LogStream
 from pileus.store.interface import Reader
 
 Position = tuple[int, int, int]
@@ -40,7 +40,7 @@ def backwards(reader: Reader, group: LogGroup, stream: LogStream, after: Positio
     """The same, newest first."""
     waiting: list[tuple[Position, Found]] = []
     for first, chunk in _chunks(reader, group, stream, after, before, reverse=True):
-        while waiting and waiting[0][1].position[0] > first + CHUNK_SPAN:
+        while waiting and waiting[0][1].position[0] > first + stream.widest:
             yield heapq.heappop(waiting)[1]
         for found in chunk:
             if after < found.position < before:
@@ -53,7 +53,7 @@ def backwards(reader: Reader, group: LogGroup, stream: LogStream, after: Positio
 def _chunks(
     reader: Reader, group: LogGroup, stream: LogStream, after: Position, before: Position, *, reverse: bool
 ) -> Iterator[tuple[int, list[Found]]]:
-    lowest, highest = max(0, after[0] - CHUNK_SPAN), before[0]
+    lowest, highest = max(0, after[0] - stream.widest), before[0]
     edge = (group.id, stream.id, highest + 1 if reverse else lowest)
     for (_, _, first, number), chunk in CHUNKS.scan(reader, group.id, stream.id, after=edge, reverse=reverse):
         assert isinstance(first, int) and isinstance(number, int)  # noqa: S101 - so are the keys made

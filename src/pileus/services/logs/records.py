@@ -39,6 +39,8 @@ class LogStream(msgspec.Struct):
     ingested: int | None = None
     sequence: int = 0
     """The number of the last chunk."""
+    widest: int = 0
+    """Milliseconds that the widest chunk's events lie apart: readers need look no further for what overlaps."""
 
 
 class Chunk(msgspec.Struct, array_like=True):
@@ -73,6 +75,14 @@ def get_stream(reader: Reader, group: LogGroup, name: str) -> LogStream:
     if stream is None:
         raise AWSError("ResourceNotFoundException", "The specified log stream does not exist.")
     return stream
+
+
+def append(tx: Transaction, group: LogGroup, stream: LogStream, chunk: Chunk) -> None:
+    """Puts a chunk at the stream's end; the caller writes the stream's record."""
+    first, last = chunk.events[0][0], chunk.events[-1][0]
+    stream.sequence += 1
+    stream.widest = max(stream.widest, last - first)
+    CHUNKS.put(tx, group.id, stream.id, first, stream.sequence, value=chunk)
 
 
 def resize(tx: Transaction, group: LogGroup, more: int) -> None:
