@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Any:
     opened.close()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(_BATCHES, st.integers(0, 60_000), st.integers(0, 60_000), st.binary(min_size=8, max_size=8))
 def test_all_events_in_order(store: Any, batches: list[list[int]], start: int, end: int, name: bytes) -> None:
     stream = LogStream(name, 0)

@@ -24,6 +24,7 @@ from pileus.services.lambda_.log_delivery import LogDelivery
 from pileus.services.lambda_.metrics import Metrics
 from pileus.services.lambda_.names import FunctionName
 from pileus.services.lambda_.packages import Packages
+from pileus.services.lambda_.recordings import Recordings
 from pileus.services.lambda_.records import (
     ALIASES,
     FUNCTIONS,
@@ -108,6 +109,7 @@ class Execution:
 
     async def run(self, name: FunctionName, version: Version, invocation: Invocation) -> Outcome:
         """Runs it to its end and counts it for the function's account."""
+        self._cloud.part(Recordings).add(name, invocation)
         with self._cloud.part(Metrics).counting(name) as counted:
             outcome = await self.runtime.invoke(
                 self.runnable(name, version), invocation, self._limits(self._cloud.store, name)
@@ -118,6 +120,7 @@ class Execution:
 
     async def stream(self, name: FunctionName, version: Version, invocation: Invocation) -> Outcome:
         """Answers when the response begins; counted when its stream ends."""
+        self._cloud.part(Recordings).add(name, invocation)
         with self._cloud.part(Metrics).counting(name) as counted:
             outcome = await self.runtime.invoke_streaming(
                 self.runnable(name, version), invocation, self._limits(self._cloud.store, name)

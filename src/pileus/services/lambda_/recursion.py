@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from functools import lru_cache
 
 from pileus.aws.errors import AWSError
 from pileus.services.context import Context
@@ -23,13 +24,18 @@ _ROUNDS = 16
 _FUNCTIONS_KEPT = 8
 
 
+@lru_cache(4096)
+def _mark(function: str) -> str:
+    return hashlib.sha256(function.encode()).hexdigest()[:8]
+
+
 def traced(reader: Reader, name: FunctionName, header: str, sampled: str = "0") -> str:
     """The X-Ray header for an invocation whose request came with `header`. Raises RecursiveInvocationException."""
     fields = dict(part.strip().partition("=")[::2] for part in header.split(";") if "=" in part)
     rounds = dict(
         item.partition(":")[::2] for item in fields.get("Lineage", "").split("|") if ":" in item
     )  # fmt: skip
-    own = hashlib.sha256(name.arn.encode()).hexdigest()[:8]
+    own = _mark(name.arn)
     count = int(rounds[own]) + 1 if rounds.get(own, "").isdigit() else 1
     if count > _ROUNDS and get_function(reader, name).recursive_loop == "Terminate":
         raise AWSError(

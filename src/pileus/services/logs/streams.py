@@ -62,9 +62,7 @@ async def describe_log_streams(context: Context, request: Shape) -> Shape:
         every = [((stream.last or 0, str(key[1])), stream) for key, stream in STREAMS.scan(context.store, group.id)]
         every.sort(key=lambda row: row[0], reverse=descending)
         rows = iter(
-            row
-            for row in every
-            if after is None or (row[0] < tuple(after) if descending else row[0] > tuple(after))
+            row for row in every if after is None or (row[0] < tuple(after) if descending else row[0] > tuple(after))
         )
     else:
         scanned = STREAMS.scan(
