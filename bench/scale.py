@@ -107,6 +107,7 @@ def _event_requests(client: Client) -> Iterator[tuple[str, bytes]]:
         "PutLogEvents",
         client.sign("logs", "put_log_events", logGroupName=_GROUP, logStreamName=name, logEvents=[one]),
     )
+    client("logs").delete_log_stream(logGroupName=_GROUP, logStreamName=name)
 
 
 def _grow_functions(client: Client, first: int, last: int) -> None:
