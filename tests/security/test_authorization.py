@@ -37,7 +37,7 @@ class World:
     def __init__(self, folder: Any) -> None:
         self.store = SQLiteStore(folder / "store", "relaxed")
         self.run(self.store.transact(lambda tx: put_sealing_key(tx, 1.0)))
-        self.cloud = SimpleNamespace(keyring=Keyring(self.store))
+        self.cloud: Any = SimpleNamespace(keyring=Keyring(self.store))
         self.here, self.elsewhere = Authorizer(self.store), Authorizer(self.store)
 
     def run(self, work: Any) -> Any:

@@ -113,7 +113,8 @@ def test_identity_policies_are_of_the_new_version() -> None:
 def test_resource_policies_name_principals() -> None:
     assert refused(document(ALLOW), "resource") == "Missing required field Principal"
     parse(document({**ALLOW, "Principal": {"AWS": ["*"]}}, version="2008-10-17"), "resource")
-    for principal in ({}, [], "x", {"AWS": []}, {"AWS": 1}, {"Nobody": "x"}, {"AWS": ""}):
+    wrong: list[Any] = [{}, [], "x", {"AWS": []}, {"AWS": 1}, {"Nobody": "x"}, {"AWS": ""}]
+    for principal in wrong:
         assert refused(document({**ALLOW, "Principal": principal}), "resource").startswith(
             "Invalid principal in policy"
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pileus.aws.identifiers import unique_id
 from pileus.security.identities import USERS, User, user
 from pileus.services.context import Context
 from pileus.services.iam import service
 from pileus.services.iam.access_keys import keys_of, move_keys
-from pileus.services.iam.entities import USER, check_boundary, date, on, on_account, own_name, user_shape
+from pileus.services.iam.entities import USER, action, check_boundary, date, on, on_account, own_name, user_shape
 from pileus.services.iam.errors import delete_conflict, entity_already_exists
-from pileus.services.iam.listings import listing
+from pileus.services.iam.listings import entity_listing
 from pileus.services.iam.tags import merged
-from pileus.services.operation import Shape
+from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
 
 
@@ -38,9 +40,19 @@ async def create_user(context: Context, request: Shape) -> Shape:
     return {"User": user_shape(made, detail=True)}
 
 
-@service.operation("GetUser", access=on(USER))
+def _on_user_or_self(context: Context, request: Shape) -> Access | Iterable[Access]:
+    if _asks_for_root(context, request):
+        return Access(action(context), context.principal.arn)
+    return on(USER)(context, request)
+
+
+def _asks_for_root(context: Context, request: Shape) -> bool:
+    return context.principal.kind == "root" and not request.get("UserName")
+
+
+@service.operation("GetUser", access=_on_user_or_self)
 async def get_user(context: Context, request: Shape) -> Shape:
-    if context.principal.kind == "root" and not request.get("UserName"):
+    if _asks_for_root(context, request):
         return {
             "User": {
                 "Path": "/",
@@ -56,9 +68,7 @@ async def get_user(context: Context, request: Shape) -> Shape:
 
 @service.operation("ListUsers", access=on_account("user/"))
 async def list_users(context: Context, request: Shape) -> Shape:
-    prefix = request.get("PathPrefix", "/")
-    users = (found for _, found in USERS.scan(context.store, context.account) if found.path.startswith(prefix))
-    return listing("Users", request, users, key=lambda one: one.name.lower(), shape=user_shape)
+    return entity_listing("Users", context, request, USERS, user_shape)
 
 
 @service.operation("UpdateUser", access=on(USER))
