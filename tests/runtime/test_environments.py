@@ -1,5 +1,7 @@
 """The life of execution environments: init, reuse, limits, errors, the log, the end."""
 
+# ruff: noqa: E501  the functions' own sources
+
 from __future__ import annotations
 
 import asyncio
@@ -134,7 +136,7 @@ def test_init_errors(harness, source, handler, kind, message):
     assert (outcome.function_error, error["errorType"]) == ("Unhandled", kind)
     assert error["errorMessage"].startswith(message)
     log = harness.log_of(function)
-    assert f"INIT_REPORT Init Duration: " in log and f"Status: error\tError Type: {kind}" in log
+    assert "INIT_REPORT Init Duration: " in log and f"Status: error\tError Type: {kind}" in log
     assert b"REPORT RequestId" in outcome.log_tail
 
 

@@ -186,14 +186,17 @@ class Connection(asyncio.Protocol):
 
     def answer(self, status: int, document: Any, headers: str = "") -> None:
         body = msgspec.json.encode(document)
-        head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
-        self.transport.write(head.encode("latin-1") + body)
+        self.transport.write(_head(status, headers, len(body)) + body)
 
     def deliver(self, headers: str, payload: bytes) -> None:
         """The answer to `next`."""
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(payload)}\r\n\r\n"
-        self.transport.write(head.encode("utf-8") + payload)
+        self.transport.write(_head(200, headers, len(payload)) + payload)
 
     @property
     def open(self) -> bool:
         return self._handler is not None and not self.transport.is_closing()
+
+
+def _head(status: int, headers: str, length: int) -> bytes:
+    first = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
+    return f"{first}{headers}Content-Length: {length}\r\n\r\n".encode()

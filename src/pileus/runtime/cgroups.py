@@ -35,7 +35,8 @@ class Group(Protocol):
         ...
 
     def throttle(self, memory_mb: int) -> None:
-        """The processors that this much memory brings; initialisation runs without a ceiling, as on Lambda."""
+        """The share of the processors, and the number of them, that this much memory brings; initialisation runs
+        without, as on Lambda."""
         ...
 
     def freeze(self) -> bool:
@@ -110,7 +111,7 @@ class _V1Group:
         self.entrances = []
 
     def limit(self, memory_mb: int, ephemeral_storage_mb: int, processes: int) -> None:
-        memory, pids, cpu = (self._directories.get(name) for name in ("memory", "pids", "cpu"))
+        memory, pids = self._directories.get("memory"), self._directories.get("pids")
         if memory:
             most = str((memory_mb + ephemeral_storage_mb) << 20)
             _write(memory / "memory.limit_in_bytes", most)
@@ -118,12 +119,13 @@ class _V1Group:
                 _write(memory / "memory.memsw.limit_in_bytes", most)
         if pids:
             _write(pids / "pids.max", str(processes))
-        if cpu:
-            _write(cpu / "cpu.shares", str(max(2, 1024 * memory_mb // VCPU_MB)))
 
     def throttle(self, memory_mb: int) -> None:
         cpu = self._directories.get("cpu")
-        if cpu and _vcpus(memory_mb) < PROCESSORS:
+        if cpu is None:
+            return
+        _write(cpu / "cpu.shares", str(max(2, 1024 * memory_mb // VCPU_MB)))
+        if _vcpus(memory_mb) < PROCESSORS:
             _write(cpu / "cpu.cfs_quota_us", str(_PERIOD_US * _vcpus(memory_mb)))
 
     def freeze(self) -> bool:
@@ -152,7 +154,8 @@ class _V1Group:
         if memory:
             with contextlib.suppress(OSError):  # pages of files that it read: else they keep the group's ghost
                 _write(memory / "memory.force_empty", "0")
-        return all([_remove(directory) for directory in self._directories.values()])
+        removed = [_remove(directory) for directory in self._directories.values()]
+        return all(removed)
 
 
 class _V1Groups:
@@ -162,8 +165,11 @@ class _V1Groups:
         self.freezer = str(self._parents.get("freezer", ""))
 
     def make(self, name: str) -> Group:
-        for parent in self._parents.values():
-            parent.mkdir(parents=True, exist_ok=True)
+        for controller, parent in self._parents.items():
+            if not parent.exists():
+                parent.mkdir()
+                if controller == "cpu":  # all functions together: as much as a busy process on every processor
+                    _write(parent / "cpu.shares", str(1024 * PROCESSORS))
         return _V1Group({controller: parent / name for controller, parent in self._parents.items()})
 
     def sweep(self) -> int:
@@ -191,13 +197,14 @@ class _V2Group:
             ("memory.swap.max", "0"),
             ("memory.oom.group", "0"),
             ("pids.max", str(processes)),
-            ("cpu.weight", str(min(10_000, max(1, 100 * memory_mb // VCPU_MB)))),
         ):
             if (self._directory / name).exists():
                 _write(self._directory / name, value)
 
     def throttle(self, memory_mb: int) -> None:
-        limit = self._directory / "cpu.max"
+        limit, weight = self._directory / "cpu.max", self._directory / "cpu.weight"
+        if weight.exists():
+            _write(weight, str(min(10_000, max(1, 100 * memory_mb // VCPU_MB))))
         if _vcpus(memory_mb) < PROCESSORS and limit.exists():
             _write(limit, f"{_PERIOD_US * _vcpus(memory_mb)} {_PERIOD_US}")
 
@@ -239,6 +246,8 @@ class _V2Groups:
             for directory in (root, self._parent):
                 with contextlib.suppress(OSError):  # not delegated to us
                     _write(directory / "cgroup.subtree_control", f"+{controller}")
+        if (self._parent / "cpu.weight").exists():  # all functions together: a busy process on every processor
+            _write(self._parent / "cpu.weight", str(min(10_000, 100 * PROCESSORS)))
         enabled = (self._parent / "cgroup.subtree_control").read_text().split()
         self.controllers = frozenset({*enabled, "freezer"})
 

@@ -1,7 +1,7 @@
 """How many invocations run now, in all worker processes together.
 
-Workers share one small file, mapped: a row for each function and one for each account's unreserved pool, a column for each
-worker. A worker writes only in its own column, so that nothing needs a lock but adding a row; a sum of columns is
+Workers share one small file, mapped: a row for each function and one for each account's unreserved pool, a column for
+each worker. A worker writes only in its own column, so that nothing needs a lock but adding a row; a sum of columns is
 the concurrency. Counting oneself in before looking, and out again if it was too much, can refuse two at once where
 one had room, but never lets one too many run.
 """

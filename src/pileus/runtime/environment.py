@@ -12,25 +12,23 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import errno
 import os
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from pileus.runtime import platform_log
 from pileus.runtime.api import Connection, Headers
+from pileus.runtime.errors import error_payload, how_it_ended, not_started
 from pileus.runtime.extensions import Extensions
+from pileus.runtime.guest_log import GuestLog
 from pileus.runtime.interface import FunctionVersion, Invocation, LogLine, Outcome
-from pileus.runtime.languages.language import LAYERS, TASK
 from pileus.runtime.launchers import Sandbox
-from pileus.runtime.output import Splitter
+from pileus.runtime.response_stream import ResponseStream
 
 _clock = time.perf_counter
 """The event loop's own clock counts whole milliseconds."""
@@ -39,13 +37,6 @@ FREEZE_AFTER_S = 0.01
 behind its answer's back ends here."""
 HANDOVER_S = 0.05
 """How long an answered runtime may take to ask for its next invocation before that is given to another."""
-_LOG_TAIL = 4096
-_LOG_BATCH = 65_536
-_OUTPUT_A_TURN = 262_144
-_OUTPUT_A_SECOND = 16 << 20
-_STREAM_BUFFER = 1 << 20
-_RESPONSE_LIMIT = 6_291_556
-_STREAMED_LIMIT = 200 << 20
 _RESPONSE_BODY_TOO_LARGE = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
 
 
@@ -88,16 +79,7 @@ class _Running:
     timer: asyncio.TimerHandle | None = None
     responded: bool = False
     trace: str = ""
-    tail: bytearray = field(default_factory=bytearray)
-    pieces: asyncio.Queue[bytes | None] | None = None
-    gathered: list[bytes] = field(default_factory=list)
-    size: int = 0
-    queued: int = 0
-    source: Connection | None = None
-
-
-def error_payload(error_type: str, message: str) -> bytes:
-    return msgspec.json.encode({"errorType": error_type, "errorMessage": message})
+    stream: ResponseStream | None = None
 
 
 class Environment:
@@ -119,20 +101,13 @@ class Environment:
         self._pending: _Running | None = None
         self._frozen = False
         self._freezer: asyncio.TimerHandle | None = None
-        self._splitter = Splitter()
-        self._lines: list[LogLine] = []
-        self._lines_size = 0
-        self._log_timer: asyncio.TimerHandle | None = None
-        self._allowance = float(_OUTPUT_A_SECOND)
-        self._allowance_at = _clock()
+        self._log = GuestLog(sandbox.output, lambda lines: owner.logs(function, self.log_stream, lines))
         self._init_began = 0.0
         self._init_timer: asyncio.TimerHandle | None = None
         self._init_error: tuple[bytes, str] | None = None
         self._initialised = False
-        self._init_log: list[str] = []
         self._lost = False
-        self._program = ""
-        self._has_program = False
+        self._assignment: dict[str, Any] = {}
         self._shutting_down = False
         self.init_ms = 0.0
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -142,16 +117,15 @@ class Environment:
     def begin(self, assignment: dict[str, Any], init_limit_s: float) -> None:
         """Gives the sandbox its function. `ready` is done when the runtime asks for its first invocation."""
         self._extensions = Extensions(self.function, assignment["extensions"])
-        self._program = (assignment["program"] or [""])[0]
-        self._has_program = Path(assignment["task"], "bootstrap").exists()
+        self._assignment = assignment
         self.sandbox.exited = self._exited
-        self._loop.add_reader(self.sandbox.output, self._read_output)
         self._init_began = _clock()
         self._init_timer = self._loop.call_later(init_limit_s, self._init_timed_out)
         self.sandbox.assign(assignment)
 
     def _init_done(self) -> None:
         self._initialised = True
+        self._log.of_init = None
         self.init_ms = (_clock() - self._init_began) * 1000
         if self._init_timer:
             self._init_timer.cancel()
@@ -166,11 +140,11 @@ class Environment:
         milliseconds = (_clock() - self._init_began) * 1000
         if self._init_timer:
             self._init_timer.cancel()
-        self._drain_output()
-        self._log(platform_log.init_report(self.function, milliseconds, "init", status, error_type))
-        self._flush_log()
+        self._log.drain()
+        self._log.add(platform_log.init_report(self.function, milliseconds, "init", status, error_type))
+        self._log.flush()
         failure = InitFailedError(
-            payload, error_type, milliseconds, self.log_stream, self._init_log, timed_out=status == "timeout"
+            payload, error_type, milliseconds, self.log_stream, self._log.of_init or [], timed_out=status == "timeout"
         )
         self.ready.set_exception(failure)
         self.ready.exception()  # whoever waits sees it; if nobody does, that is no accident
@@ -201,7 +175,7 @@ class Environment:
             self._freezer.cancel()
             self._freezer = None
         if self._running is None and self._waiting is not None and self._waiting.open:
-            self._deliver(running)
+            self._deliver(running, self._waiting)
         else:
             self._pending = running
             running.timer = self._loop.call_later(HANDOVER_S, self._take_back, running)
@@ -213,8 +187,7 @@ class Environment:
             self._lost = True
             running.future.set_exception(NotDeliveredError())
 
-    def _deliver(self, running: _Running) -> None:
-        assert self._waiting is not None
+    def _deliver(self, running: _Running, connection: Connection) -> None:
         if self._frozen:
             self._thaw()
         invocation = running.invocation
@@ -242,8 +215,10 @@ class Environment:
                 "cognitoIdentityPoolId": invocation.cognito_identity_pool_id,
             }
             headers += f"Lambda-Runtime-Cognito-Identity: {msgspec.json.encode(identity).decode()}\r\n"
-        self._log(platform_log.start(self.function, invocation.request_id, now))
-        connection, self._waiting = self._waiting, None
+        if invocation.tail:
+            self._log.start_tail()
+        self._log.add(platform_log.start(self.function, invocation.request_id, now))
+        self._waiting = None
         connection.deliver(headers, invocation.payload)
         self._extensions.invoke(invocation.request_id, invocation.invoked_arn, deadline_ms, trace)
         if not invocation.no_timeout:
@@ -259,9 +234,9 @@ class Environment:
         duration = (_clock() - running.began) * 1000
         if status == "timeout":
             duration = self.function.timeout_s * 1000
-        self._drain_output()
+        self._log.drain()
         if lines:
-            self._log(lines)
+            self._log.add(lines)
         outcome.duration_ms = duration
         # Initialisation is billed since August 2025 (https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/).
         outcome.billed_ms = max(1, -int(-(duration + (running.init_ms or 0.0)) // 1))
@@ -271,11 +246,11 @@ class Environment:
             running.invocation.request_id, duration, outcome.billed_ms, self.function.memory_mb, outcome.max_memory_mb,
             running.init_ms, status, error_type, running.trace,
         )  # fmt: skip
-        self._log(platform_log.end(self.function, report, time.time()))
-        self._flush_log()
-        outcome.log_tail = bytes(running.tail)
-        if running.pieces is not None:
-            running.pieces.put_nowait(None)
+        self._log.add(platform_log.end(self.function, report, time.time()))
+        self._log.flush()
+        outcome.log_tail = self._log.take_tail()
+        if running.stream is not None and running.stream.listened:
+            running.stream.end()
         else:
             outcome.payload = payload
         if not running.future.done():
@@ -324,7 +299,7 @@ class Environment:
             self._init_done()
         if pending is not None and self.alive:
             self._pending = None
-            self._deliver(pending)
+            self._deliver(pending, self._waiting)
             return
         self.idle_since = _clock()
         if self._lost and not self.retired:
@@ -388,60 +363,32 @@ class Environment:
 
     def response_begins(self, connection: Connection, request_id: str, content_type: str) -> bool:
         running = self._running
-        if running is None or running.responded or running.invocation.request_id != request_id or running.source:
+        if running is None or running.responded or running.invocation.request_id != request_id or running.stream:
             return False  # what comes is then read as an ordinary response, and refused
-        running.source = connection
+        running.stream = ResponseStream(connection, listened=running.streaming)
         running.outcome.content_type = content_type
         if running.streaming:
-            running.pieces = asyncio.Queue()
-            running.outcome.stream = self._pieces(running)
+            running.outcome.stream = aiter(running.stream)
             running.future.set_result(running.outcome)
         return True
 
-    async def _pieces(self, running: _Running) -> AsyncIterator[bytes]:
-        assert running.pieces is not None
-        try:
-            while (piece := await running.pieces.get()) is not None:
-                running.queued -= len(piece)
-                if running.queued < _STREAM_BUFFER // 2 and running.source and running.source.open:
-                    running.source.transport.resume_reading()
-                yield piece
-        finally:
-            running.streaming = False  # nobody listens any more: the rest is dropped
-            running.queued = 0
-            if running.source and running.source.open:
-                running.source.transport.resume_reading()
-
     def response_piece(self, piece: bytes) -> None:
         running = self._running
-        if running is None or running.responded:
-            return
-        running.size += len(piece)
-        if running.pieces is None:
-            if running.size > _RESPONSE_LIMIT:
-                self._too_large(running)
-            else:
-                running.gathered.append(piece)
-        elif running.size > _STREAMED_LIMIT:
+        if running is not None and not running.responded and running.stream and not running.stream.take(piece):
             self._too_large(running)
-        elif running.streaming:
-            running.pieces.put_nowait(piece)
-            running.queued += len(piece)
-            if running.queued > _STREAM_BUFFER and running.source:
-                running.source.transport.pause_reading()
 
     def response_ends(self, connection: Connection, trailers: Headers) -> None:
         if connection.open:
             connection.accept()
         running = self._running
-        if running is None or running.responded or running.source is not connection:
+        if running is None or running.responded or running.stream is None or running.stream.source is not connection:
             return
         error_type = trailers.get(b"lambda-runtime-function-error-type", b"").decode("latin-1")
         if error_type:
             message = _decode_error_body(trailers.get(b"lambda-runtime-function-error-body", b""))
             self._fail(running, error_type, message, "success", [])
         else:
-            self._respond(running, b"".join(running.gathered))
+            self._respond(running, running.stream.whole())
 
     # Extensions.
 
@@ -506,13 +453,10 @@ class Environment:
     def _exited(self) -> None:
         """Called when the last process is gone."""
         self.alive = False
-        with contextlib.suppress(OSError):
-            self._drain_output()
-        self._loop.remove_reader(self.sandbox.output)
-        for timer in (self._freezer, self._init_timer, self._log_timer):
+        for timer in (self._freezer, self._init_timer):
             if timer:
                 timer.cancel()
-        reason = _how(self.sandbox.status)
+        reason = how_it_ended(self.sandbox.status)
         running, pending = self._running, self._pending
         self._pending = None
         if pending is not None:
@@ -522,7 +466,8 @@ class Environment:
         if not self.ready.done():
             kind = "Runtime.ExitError"
             if self.sandbox.not_started:
-                kind, reason = "Runtime.InvalidEntrypoint", self._not_started(os.strerror(self.sandbox.not_started))
+                kind = "Runtime.InvalidEntrypoint"
+                reason = not_started(self._assignment, self.sandbox.not_started)
             self._init_failed(error_payload(kind, f"Error: {reason}"), kind, "error")
         if running is not None:
             if running.timer:
@@ -532,77 +477,8 @@ class Environment:
                 lines = platform_log.exited(request_id, reason, "Runtime.ExitError", time.time())
                 message = f"RequestId: {request_id} Error: {reason}"
                 self._fail(running, "Runtime.ExitError", message, "error", lines)
-        self._log(self._splitter.flush())
-        self._flush_log()
+        self._log.close()
         self._owner.ended(self)
-
-    def _not_started(self, reason: str) -> str:
-        if self._program == f"{TASK}/bootstrap" and self.sandbox.not_started == errno.ENOENT and not self._has_program:
-            return f"Couldn't find valid bootstrap(s): [{TASK}/bootstrap {LAYERS}/bootstrap]"
-        return f"fork/exec {self._program}: {reason.lower()}"
-
-    # The log.
-
-    def _read_output(self) -> None:
-        """Takes what there is, up to a share: a guest that floods its output waits, and Pileus does not."""
-        now = _clock()
-        self._allowance = min(_OUTPUT_A_SECOND, self._allowance + (now - self._allowance_at) * _OUTPUT_A_SECOND)
-        self._allowance_at = now
-        if self._allowance <= 0:
-            self._loop.remove_reader(self.sandbox.output)
-            self._loop.call_later(0.1, self._read_on)
-            return
-        try:
-            data = os.read(self.sandbox.output, _OUTPUT_A_TURN)
-        except BlockingIOError:
-            return
-        if not data:
-            self._loop.remove_reader(self.sandbox.output)
-            return
-        self._allowance -= len(data)
-        self._log(self._splitter.feed(data))
-
-    def _read_on(self) -> None:
-        if self.sandbox.output >= 0:
-            self._loop.add_reader(self.sandbox.output, self._read_output)
-
-    def _drain_output(self) -> None:
-        """What was printed before now belongs before what is logged next."""
-        if self.sandbox.output < 0:
-            return
-        for _ in range(4):  # a pipe holds 64 KB: more than that was not printed before
-            try:
-                data = os.read(self.sandbox.output, _OUTPUT_A_TURN)
-            except BlockingIOError:
-                break
-            if not data:
-                break
-            self._log(self._splitter.feed(data))
-
-    def _log(self, lines: list[LogLine]) -> None:
-        running = self._running
-        if not self._initialised and len(self._init_log) < 100:
-            self._init_log += [text for _, text in lines]
-        for line in lines:
-            self._lines.append(line)
-            self._lines_size += len(line[1])
-            if running is not None and running.invocation.tail:
-                text = line[1] if line[1].endswith("\n") else line[1] + "\n"
-                running.tail += text.encode()
-                if len(running.tail) > _LOG_TAIL:
-                    del running.tail[:-_LOG_TAIL]
-        if self._lines_size > _LOG_BATCH:
-            self._flush_log()
-        elif self._lines and self._log_timer is None:
-            self._log_timer = self._loop.call_later(1.0, self._flush_log)
-
-    def _flush_log(self) -> None:
-        if self._log_timer:
-            self._log_timer.cancel()
-            self._log_timer = None
-        if self._lines:
-            lines, self._lines, self._lines_size = self._lines, [], 0
-            self._owner.logs(self.function, self.log_stream, lines)
 
     def watch(self) -> None:
         """Ends the guest if it has outgrown its memory. What lies in /tmp is not counted as it is not on Lambda; pages
@@ -636,21 +512,3 @@ def _decode_error_body(body: bytes) -> str:
     except (binascii.Error, msgspec.MsgspecError):
         return ""
     return str(document.get("errorMessage", "")) if isinstance(document, dict) else ""
-
-
-_SIGNALS = {
-    signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted",
-    signal.SIGTERM: "terminated", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
-    signal.SIGFPE: "floating point exception", signal.SIGSYS: "bad system call", signal.SIGINT: "interrupt",
-    signal.SIGHUP: "hangup", signal.SIGPIPE: "broken pipe", signal.SIGTRAP: "trace/breakpoint trap",
-}  # fmt: skip
-
-
-def _how(status: int | None) -> str:
-    """As Lambda words it. None where nobody saw the guest end: its process 1 was killed."""
-    if status == 0:
-        return "Runtime exited without providing a reason"
-    if status is None or status < 0:
-        number = signal.Signals(-status) if status else signal.SIGKILL
-        return f"Runtime exited with error: signal: {_SIGNALS.get(number, number.name.lower())}"
-    return f"Runtime exited with error: exit status {status}"

@@ -110,7 +110,7 @@ def find(name: str, state: Path) -> Machine:
     found: dict[str, bool] = {}
     if sys.platform == "linux":
         command = [_own_python(), "-I", "-c", _PROBE.format(str(_SOURCE)), str(state / "root")]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
         if answer.returncode == 0:
             found = json.loads(answer.stdout)
     groups = cgroups.find(name) if found else None

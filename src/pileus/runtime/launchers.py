@@ -141,7 +141,7 @@ class Launcher:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603  the fork of a few milliseconds is what we want
                 [self.plan.python, "-I", "-c", _START.format(str(_SOURCE)), str(theirs.fileno()),
                  json.dumps(self.plan.configuration | {"preload": self.plan.preload})],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/",
@@ -159,7 +159,7 @@ class Launcher:
             await asyncio.to_thread(self._process.wait)
             raise LaunchError(f"the launcher for {self.plan.name} did not start")
         self._connection = ours
-        loop.add_reader(ours.fileno(), self._answered)
+        loop.add_reader(ours.fileno(), self._answered, ours)
         self._fill()
 
     async def take(self) -> Sandbox:
@@ -182,15 +182,15 @@ class Launcher:
         if self._refill is not None:
             self._refill.cancel()
             self._refill = None
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             return
         # At most two at a time: more would only take the processors from each other.
         want = min(self.plan.stock + len(self._waiting) - len(self._ready), 2)
         while len(self._making) < want:
-            self._make()
+            self._make(connection)
 
-    def _make(self) -> None:
-        assert self._connection is not None
+    def _make(self, connection: socket.socket) -> None:
         self._made += 1
         number = self._made
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -203,19 +203,18 @@ class Launcher:
         self.all.add(sandbox)
         entrances = group.entrances if group else []
         message = json.dumps({"id": number, "uid": self._uids()}).encode()
-        socket.send_fds(self._connection, [message], [theirs.fileno(), writing, *entrances])
+        socket.send_fds(connection, [message], [theirs.fileno(), writing, *entrances])
         theirs.close()
         os.close(writing)
         if group:
             group.enter()
 
-    def _answered(self) -> None:
+    def _answered(self, connection: socket.socket) -> None:
         """The launcher has forked a sandbox, or is gone."""
-        assert self._connection is not None
         loop = asyncio.get_running_loop()
-        message, descriptors, _, _ = socket.recv_fds(self._connection, 64, 1)
+        message, descriptors, _, _ = socket.recv_fds(connection, 64, 1)
         if not message:
-            self._gone()
+            self._gone(connection)
             return
         sandbox = self._making[int(message)]
         sandbox.pidfd = descriptors[0]
@@ -289,12 +288,12 @@ class Launcher:
         if not group.remove() and tries:
             asyncio.get_running_loop().call_later(0.02, self._remove, group, tries - 1)
 
-    def _gone(self) -> None:
-        assert self._connection is not None and self._process is not None
-        asyncio.get_running_loop().remove_reader(self._connection.fileno())
-        self._connection.close()
+    def _gone(self, connection: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(connection.fileno())
+        connection.close()
         self._connection = None
-        self._process.poll()
+        if self._process:
+            self._process.poll()
         for future in self._waiting:
             if not future.done():
                 future.set_exception(LaunchError(f"the launcher for {self.plan.name} ended"))
@@ -309,7 +308,7 @@ class Launcher:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._started
         if self._connection is not None:
-            self._gone()
+            self._gone(self._connection)
         for sandbox in list(self.all):
             sandbox.kill()
         for _ in range(500):

@@ -2,7 +2,8 @@
 
 Standard output, standard error and the runtime client's telemetry frames share one pipe, so that they stay in order.
 A frame (`a55a`, two bytes of type, length, microseconds, message: the telemetry log protocol of the runtime clients)
-is one event however many lines it has; everything else is one event a line, its newline kept, as CloudWatch keeps it. No UTF-8 text contains `a55a`.
+is one event however many lines it has; everything else is one event a line, its newline kept, as CloudWatch keeps it.
+No UTF-8 text contains `a55a`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from pileus.aws.errors import AWSError
 from pileus.runtime import endpoint, isolation, languages, platform_log
 from pileus.runtime.api import Connection
 from pileus.runtime.concurrency import Concurrency, take_number
-from pileus.runtime.environment import Environment, InitFailedError, NotDeliveredError, error_payload
+from pileus.runtime.environment import Environment, InitFailedError, NotDeliveredError
+from pileus.runtime.errors import error_payload
 from pileus.runtime.interface import (
     ENVIRONMENT_LIFETIME,
     Dependencies,
@@ -46,6 +47,9 @@ def open_runtime(dependencies: Dependencies) -> FunctionRuntime:
 class FunctionRuntime:
     """See `interface.Runtime`."""
 
+    _machine: isolation.Machine
+    _concurrency: Concurrency
+
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
         self._launchers: dict[str, Launcher] = {}
@@ -54,8 +58,6 @@ class FunctionRuntime:
         self._environments: set[Environment] = set()
         self._provisioned: dict[FunctionVersion, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._machine: isolation.Machine | None = None
-        self._concurrency: Concurrency | None = None
         self._recycler: asyncio.TimerHandle | None = None
         self._watcher: asyncio.TimerHandle | None = None
         self._number = -1
@@ -96,12 +98,12 @@ class FunctionRuntime:
                 break
             await asyncio.sleep(0.01)
         await asyncio.gather(*(launcher.close() for launcher in self._launchers.values()))
-        if self._machine and self._machine.groups:
-            await asyncio.to_thread(self._machine.groups.sweep)
-        if self._concurrency:
+        if self._number >= 0:
+            if self._machine.groups:
+                await asyncio.to_thread(self._machine.groups.sweep)
             self._concurrency.close()
-            self._concurrency = None
             os.close(self._number)
+            self._number = -1
 
     def _recycle(self) -> None:
         """Ends environments that nobody has called for long, or that are too old."""
@@ -173,7 +175,6 @@ class FunctionRuntime:
         name = language.launcher if ahead else f"{language.launcher}-exec"
         launcher = self._launchers.get(name)
         if launcher is None:
-            assert self._machine is not None
             plan = self._machine.plan(language, self._dependencies.state, self._ports(), ahead=ahead)
             groups = self._machine.groups
             launcher = Launcher(plan, groups, f"{os.getpid()}", self._machine.guest_uid, self._attach)
@@ -212,7 +213,6 @@ class FunctionRuntime:
         if len(invocation.payload) > REQUEST_LIMIT:
             message = f"Request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction operation"
             raise AWSError("RequestTooLargeException", message, status=413, Type="User")
-        assert self._concurrency is not None
         counted = self._concurrency.enter(function, limits)
         self._watch_soon()
         try:
@@ -287,7 +287,6 @@ class FunctionRuntime:
     def _ahead(self, function: FunctionVersion, language: Language, directories: Directories) -> bool:
         """Whether what was started ahead will do: not where the function says how its runtime is to be started, or
         where a program already running cannot be given its limits or extensions."""
-        assert self._machine is not None
         names = {name for name, _ in function.environment}
         if "AWS_LAMBDA_EXEC_WRAPPER" in names:
             return False
@@ -299,7 +298,6 @@ class FunctionRuntime:
         self, function: FunctionVersion, language: Language, directories: Directories, credentials: Any,
         environment: Environment,
     ) -> dict[str, Any]:  # fmt: skip
-        assert self._machine is not None
         api, cloud = environment.sandbox.addresses
         values = variables(
             function, language, credentials, api=api, endpoint=f"http://{cloud}", log_stream=environment.log_stream,
@@ -412,11 +410,9 @@ class FunctionRuntime:
                 del self._provisioned[function]
 
     def concurrency_in_use(self, account: str, region: str, name: str | None = None) -> int:
-        assert self._concurrency is not None
         return self._concurrency.in_use(account, region, name)
 
     def isolation(self) -> dict[str, Any]:
-        assert self._machine is not None
         return {
             **self._machine.report(),
             "runtimes": {identifier: self.missing(identifier) or "ready" for identifier in languages.identifiers()},
@@ -455,7 +451,7 @@ def _modules(directories: Directories) -> list[str]:
     names: set[str] = set()
     for folder in (directories.task, *(layer / "python" for layer in directories.layers)):
         if folder.is_dir():
-            names.update(entry.partition(".")[0] for entry in os.listdir(folder))
+            names.update(entry.name.partition(".")[0] for entry in folder.iterdir())
     return sorted(names)
 
 

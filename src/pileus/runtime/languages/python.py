@@ -17,7 +17,10 @@ _LIBRARIES = (
     "awslambdaric", "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3", "simplejson",
     "snapshot_restore_py",
 )  # fmt: skip
-_QUESTION = "import sys, json; print(json.dumps([sys.version_info[:3], sys.base_prefix, sys._base_executable or sys.executable]))"
+_QUESTION = (
+    "import sys, json;"
+    "print(json.dumps([sys.version_info[:3], sys.base_prefix, sys._base_executable or sys.executable]))"
+)
 
 
 @functools.cache

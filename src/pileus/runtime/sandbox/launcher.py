@@ -44,8 +44,10 @@ def _enter_namespaces(configuration: dict[str, Any]) -> None:
         linux.unshare(linux.CLONE_NEWUSER)
         linux.write_maps(0, uid, 0, gid)
     linux.unshare(flags)
-    if os.fork():
-        os._exit(0)  # the child, process 1 of the namespace, lives as long as the socket
+    child = os.fork()
+    if child:  # only to be its parent: the child is process 1 of the namespace
+        os.close(int(sys.argv[1]))
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
     root.build(
         configuration["mountpoint"], configuration["system"], configuration["runtime"], configuration["resolver"]
     )

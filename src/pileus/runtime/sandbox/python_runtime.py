@@ -31,6 +31,8 @@ def preload() -> None:
         for service in _WARM_SERVICES:
             session.client(service, aws_access_key_id="-", aws_secret_access_key="-", endpoint_url="http://127.0.0.1")  # noqa: S106
         session.resource("dynamodb", aws_access_key_id="-", aws_secret_access_key="-", endpoint_url="http://127.0.0.1")  # noqa: S106
+    # Not used yet, it has read no variable, file or credential: those it looks up for its first client.
+    boto3.setup_default_session()
     del os.environ["AWS_LAMBDA_RUNTIME_API"]
 
 
@@ -45,16 +47,18 @@ def _quiet_credentials() -> Any:
 
 
 def _share_models(loaders: Any) -> None:
-    """botocore keeps what it loads a session; sessions made later in the same process may share it as well, since
-    clients of one session already do."""
-    load, kept = loaders.JSONFileLoader.load_file, {}
+    """What botocore loads it keeps by session; sessions made later share it here, as clients of one session already
+    do, unless they look for models in places of their own."""
+    initialise = loaders.Loader.__init__
+    kept: dict[Any, Any] = {}
+    usual = loaders.Loader().search_paths
 
-    def load_file(self: Any, file_path: str) -> Any:
-        if file_path not in kept:
-            kept[file_path] = load(self, file_path)
-        return kept[file_path]
+    def initialise_and_share(self: Any, *arguments: Any, **options: Any) -> None:
+        initialise(self, *arguments, **options)
+        if self.search_paths == usual:
+            self._cache = kept
 
-    loaders.JSONFileLoader.load_file = load_file
+    loaders.Loader.__init__ = initialise_and_share
 
 
 def run(environment: dict[str, str], own: list[str]) -> None:
@@ -85,6 +89,10 @@ def run(environment: dict[str, str], own: list[str]) -> None:
 
 
 def _forget(own: list[str]) -> None:
+    if "AWS_DATA_PATH" in os.environ and "boto3" in sys.modules:
+        vars(sys.modules["boto3"])["DEFAULT_SESSION"] = (
+            None  # models in places of its own are looked for when it is made
+        )
     names = {name for name in own if name in sys.modules and name not in _before}
     if names & set(_LIBRARIES):
         names.update(_LIBRARIES)

@@ -1,0 +1,43 @@
+"""How the platform words the ends that functions come to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pileus.runtime.languages.language import LAYERS, TASK
+
+
+def error_payload(error_type: str, message: str) -> bytes:
+    return msgspec.json.encode({"errorType": error_type, "errorMessage": message})
+
+
+_SIGNALS = {
+    signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted",
+    signal.SIGTERM: "terminated", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
+    signal.SIGFPE: "floating point exception", signal.SIGSYS: "bad system call", signal.SIGINT: "interrupt",
+    signal.SIGHUP: "hangup", signal.SIGPIPE: "broken pipe", signal.SIGTRAP: "trace/breakpoint trap",
+}  # fmt: skip
+
+
+def how_it_ended(status: int | None) -> str:
+    """As Lambda words it. None where nobody saw the guest end: its process 1 was killed."""
+    if status == 0:
+        return "Runtime exited without providing a reason"
+    if status is None or status < 0:
+        number = signal.Signals(-status) if status else signal.SIGKILL
+        return f"Runtime exited with error: signal: {_SIGNALS.get(number, number.name.lower())}"
+    return f"Runtime exited with error: exit status {status}"
+
+
+def not_started(assignment: dict[str, Any], number: int) -> str:
+    """Why the program of an environment could not be executed."""
+    program = assignment["program"][0]
+    if number == errno.ENOENT and program == f"{TASK}/bootstrap" and not Path(assignment["task"], "bootstrap").exists():
+        return f"Couldn't find valid bootstrap(s): [{TASK}/bootstrap {LAYERS}/bootstrap]"
+    return f"fork/exec {program}: {os.strerror(number).lower()}"
