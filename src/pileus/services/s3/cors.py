@@ -127,6 +127,7 @@ def _refused(status: int, code: str, message: str, method: str) -> Response:
 def allow(cloud: Cloud, bucket: str, request: Request, response: Response) -> None:
     """Adds to an answer the headers that let a page of the request's origin read it."""
     origin = request.headers.get("origin")
-    rule = _find(_rules(cloud, bucket), origin, request.method, []) if origin else None
+    method = request.headers.get("access-control-request-method", request.method)
+    rule = _find(_rules(cloud, bucket), origin, method, []) if origin else None
     if rule is not None and origin:
         response.headers.update(_allowing(rule, origin))

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from pileus.services.context import Cloud
-from pileus.store.interface import Reader
+from pileus.store import watch
+from pileus.store.keys import pack
 from pileus.store.records import Records
 
 NULL = "null"
@@ -153,17 +154,21 @@ COMPLETED = Records(Completed, "s3", "completed")
 """(bucket, key, upload id)"""
 
 
+watch.declare(pack("s3", "bucket"))
+
+
 class BucketCache:
     """Decoded buckets, each valid as long as its record's bytes are the same."""
 
     _LIMIT = 4096
 
     def __init__(self, cloud: Cloud) -> None:
+        self._store = cloud.store
         self._found: dict[str, tuple[bytes, Bucket]] = {}
 
-    def get(self, reader: Reader, name: str) -> Bucket | None:
+    def get(self, name: str) -> Bucket | None:
         """Do not change what this answers: BUCKETS.get is for that."""
-        raw = reader.get(BUCKETS.key(name))
+        raw = self._store.recall(BUCKETS.key(name))
         if raw is None:
             self._found.pop(name, None)
             return None
@@ -176,4 +181,4 @@ class BucketCache:
 
 
 def bucket_of(cloud: Cloud, name: str) -> Bucket | None:
-    return cloud.part(BucketCache).get(cloud.store, name)
+    return cloud.part(BucketCache).get(name)
