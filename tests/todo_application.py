@@ -12,6 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import msgspec
 import pytest
@@ -74,6 +76,13 @@ class Application:
     @property
     def url(self) -> str:
         return f"http://{self.outputs['SiteBucket']}.localhost:{self.cloud.endpoint.rpartition(':')[2]}/"
+
+    def get(self, path: str) -> bytes:
+        """A file of the page, as a browser gets it."""
+        address = urlsplit(self.url)
+        request = Request(f"{self.cloud.endpoint}/{path}", headers={"Host": address.netloc})
+        with urlopen(request, timeout=10) as response:
+            return bytes(response.read())
 
     @property
     def runtime(self) -> str:
