@@ -22,13 +22,14 @@ OPTIONS = [
 SECONDS = 15
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    # No wider than a module: while it runs, the thread has an event loop, and no other test could start its own.
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     assert chromium, "there is no chromium here: scripts/install-chromium.sh installs it"
