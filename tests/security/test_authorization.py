@@ -11,12 +11,13 @@ import pytest
 from pileus.aws.errors import AWSError
 from pileus.security import identities
 from pileus.security.access import Access
+from pileus.security.activity import activity_of
 from pileus.security.authorization import Authorizer
-from pileus.security.decisions import activity_of, entries_of, last_denied
+from pileus.security.decisions import entries_of, last_denied
 from pileus.security.keyring import Keyring, put_sealing_key
 from pileus.security.messages import decode_message
 from pileus.security.policy.document import parse
-from pileus.security.principals import Principal, Session, root, service
+from pileus.security.principals import Principal, Session, service
 from pileus.services.context import Context
 from pileus.store.sqlite import SQLiteStore
 
@@ -319,12 +320,23 @@ def test_the_log_tells_why_and_keeps_no_secret(world: Any) -> None:
 
 def test_the_log_is_bounded(world: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("pileus.security.decisions.DENIED_KEPT", 5)
-    monkeypatch.setattr("pileus.security.decisions.RESOURCES_KEPT", 3)
     user = as_user(world.user())
     for number in range(8):
         world.denial(user, Access("s3:GetObject", f"arn:aws:s3:::b/{number}"))
-        world.denial(root(HERE), Access("s3:GetObject", f"arn:aws:s3:::b/{number}"))
         world.run(world.here.decisions.flush(world.store))
     assert [entry.resource[-1] for entry in last_denied(world.store, HERE)] == ["7", "6", "5", "4", "3"]
-    seen = {resource: activity.count for _, resource, activity in activity_of(world.store, HERE, root(HERE).arn)}
-    assert seen == {"arn:aws:s3:::b/0": 1, "arn:aws:s3:::b/1": 1, "arn:aws:s3:::b/2": 1, "arn:aws:s3:::b/*": 5}
+
+
+@pytest.mark.parametrize("flushed", [1, 100])
+def test_activity_is_bounded(world: Any, monkeypatch: Any, flushed: int) -> None:
+    """In memory and in the store: after some resources the others are counted together, and none is lost."""
+    monkeypatch.setattr("pileus.security.activity.RESOURCES_KEPT", 3)
+    user = as_user(world.user(inline={"p": policy(allow("s3:*"))}))
+    for authorizer in (world.here, world.elsewhere):
+        for number in range(8):
+            assert world.denial(user, Access("s3:GetObject", f"arn:aws:s3:::b/{number}"), by=authorizer) is None
+            if number % flushed == 0:
+                world.run(authorizer.decisions.flush(world.store))
+        world.run(authorizer.decisions.flush(world.store))
+    seen = {resource[-1]: activity.count for _, resource, activity in activity_of(world.store, HERE, user.issuer)}
+    assert seen == {"0": 2, "1": 2, "2": 2, "*": 10}

@@ -1,4 +1,4 @@
-"""The decision log: what was denied and why, what was lately allowed, and what each principal was seen to do.
+"""The decision log: what was denied and why, and what was lately allowed.
 
 Requests only append to bounded memory; `flush` writes it to the store in one transaction, and drops what is over the
 log's size. No secrets: condition keys that are shared secrets, request bodies and headers are left out.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from pileus.security import activity
+from pileus.security.activity import Activities
 from pileus.security.messages import SECRET_KEYS
 from pileus.security.policy.evaluate import Decision, Question, Source
 from pileus.security.policy.examine import Considered, examine
@@ -20,20 +22,21 @@ from pileus.security.policy.patterns import Value
 from pileus.security.principals import Principal
 from pileus.security.request_values import RequestValues
 from pileus.store.interface import Reader, Store, Transaction
-from pileus.store.keys import pack, prefix_range
+from pileus.store.keys import pack, prefix_range, unpack
 from pileus.store.records import Records
 
 if TYPE_CHECKING:
     from pileus.security.access import Access
     from pileus.services.context import Context
 
+T = TypeVar("T")
+
 DENIED_KEPT = 10_000
 ALLOWED_KEPT = 64
 """Batches, of at most `_BATCH` decisions each."""
-RESOURCES_KEPT = 100
-"""Resources remembered for each action of a principal; further ones are counted under their common beginning."""
 _BATCH = 256
-_WAITING = 4096
+_WAITING = 512
+"""Denials between two writes; of a flood the last ones are kept."""
 _TEXT = 1024
 
 
@@ -67,23 +70,8 @@ class Asked(NamedTuple):
     owner: str
 
 
-class Activity(msgspec.Struct):
-    count: int
-    last: float
-
-
-class Used(msgspec.Struct):
-    time: float
-    service: str
-    region: str
-
-
-LAST_USED = Records(Used, "decision", "last-used")
-"""By access key id: when a user's or root's own key was last used, and for what."""
 DENIED = Records(Entry, "decision", "denied")
 ALLOWED = Records(list[Entry], "decision", "allowed")
-ACTIVITY = Records(Activity, "decision", "activity")
-"""By account, issuer, action, resource."""
 
 
 def _short(value: Value) -> Value:
@@ -113,21 +101,11 @@ class DecisionLog:
     def __init__(self) -> None:
         self._denied: deque[_Denial] = deque(maxlen=_WAITING)
         self._allowed: deque[tuple[Context, Access, Decision]] = deque(maxlen=_BATCH)
-        self._activity: dict[tuple[str, str, str, str], list[float]] = {}
-        self._used: dict[str, Used] = {}
+        self._activities = Activities()
 
     def allowed(self, context: Context, access: Access, decision: Decision) -> None:
         self._allowed.append((context, access, decision))
-        principal = context.principal
-        if principal.session is None and principal.access_key_id:
-            self._used[principal.access_key_id] = Used(context.received, context.service, context.region)
-        seen = (principal.account, principal.issuer, access.action, access.resource)
-        counted = self._activity.get(seen)
-        if counted is not None:
-            counted[0] += 1
-            counted[1] = context.received
-        elif len(self._activity) < _WAITING:
-            self._activity[seen] = [1, context.received]
+        self._activities.add(context, access)
 
     def denied(
         self, context: Context, asked: Asked, decision: Decision, considered: Iterable[Source], values: RequestValues
@@ -136,7 +114,7 @@ class DecisionLog:
 
     @property
     def waiting(self) -> bool:
-        return bool(self._denied or self._allowed or self._activity)
+        return bool(self._denied or self._allowed or self._activities.waiting)
 
     async def flush(self, store: Store) -> None:
         """Writes what waits. It is taken once: where the write fails, it is lost rather than kept without bound."""
@@ -144,18 +122,14 @@ class DecisionLog:
             return
         denied, self._denied = self._denied, deque(maxlen=_WAITING)
         allowed, self._allowed = self._allowed, deque(maxlen=_BATCH)
-        activity, self._activity = self._activity, {}
-        used, self._used = self._used, {}
+        counted, used = self._activities.take()
         denials = [denial.entry() for denial in denied]
         batch = [_entry(context, asked_by(context, access), decision) for context, access, decision in allowed]
 
         def write(tx: Transaction) -> None:
             _append(tx, DENIED, "denied", denials, DENIED_KEPT)
             _append(tx, ALLOWED, "allowed", [batch] if batch else [], ALLOWED_KEPT)
-            for seen, (count, last) in activity.items():
-                _count(tx, seen, int(count), last)
-            for key_id, use in used.items():
-                LAST_USED.put(tx, key_id, value=use)
+            activity.write(tx, counted, used)
 
         await store.transact(write)
 
@@ -199,32 +173,26 @@ def _append(tx: Transaction, records: Records[Any], name: str, entries: list[Any
         tx.delete_range(records.key(0), records.key(following - kept))
 
 
-def _count(tx: Transaction, seen: tuple[str, str, str, str], count: int, last: float) -> None:
-    account, issuer, action, resource = seen
-    known = ACTIVITY.get(tx, *seen)
-    if known is None:
-        start, end = prefix_range("decision", "activity", account, issuer, action)
-        if sum(1 for _ in tx.range(start, end, limit=RESOURCES_KEPT)) >= RESOURCES_KEPT:
-            seen = (account, issuer, action, generalised(resource))
-            known = ACTIVITY.get(tx, *seen)
-    known = known or Activity(0, 0.0)
-    ACTIVITY.put(tx, *seen, value=Activity(known.count + count, max(known.last, last)))
-
-
-def generalised(resource: str) -> str:
-    """A resource's first part, for counting many under one name: all keys of a bucket, all streams of a group."""
-    arn, colon, own = resource.rpartition(":")
-    head, slash, _ = own.partition("/")
-    return f"{arn}{colon}{head}{slash}*" if slash else f"{arn}{colon}*"
-
-
 def entries_of(reader: Reader, request_id: str) -> list[Entry]:
     """All decisions that were made for a request and are still in the log, in their order."""
-    found = [entry for _, entry in DENIED.scan(reader, reverse=True) if entry.request_id == request_id]
+    found = [entry for entry in _with(reader, "denied", request_id, DENIED) if entry.request_id == request_id]
     found += [
-        entry for _, batch in ALLOWED.scan(reader, reverse=True) for entry in batch if entry.request_id == request_id
+        entry
+        for batch in _with(reader, "allowed", request_id, ALLOWED)
+        for entry in batch
+        if entry.request_id == request_id
     ]
     return sorted(found, key=lambda entry: (entry.time, not entry.allowed))
+
+
+def _with(reader: Reader, name: str, text: str, records: Records[T]) -> Iterator[T]:
+    """The records that hold `text`. Few do, so the others are not decoded."""
+    wanted = text.encode()
+    for key, value in reader.range(*prefix_range("decision", name)):
+        if wanted in value:
+            found = records.get(reader, unpack(key)[-1])
+            if found is not None:
+                yield found
 
 
 def last_denied(reader: Reader, account: str) -> Iterator[Entry]:
@@ -232,9 +200,3 @@ def last_denied(reader: Reader, account: str) -> Iterator[Entry]:
     for _, entry in DENIED.scan(reader, reverse=True):
         if account in (entry.account, entry.owner):
             yield entry
-
-
-def activity_of(reader: Reader, account: str, issuer: str) -> Iterator[tuple[str, str, Activity]]:
-    """(action, resource, how often and when last) of what the issuer's sessions were allowed to do."""
-    for key, activity in ACTIVITY.scan(reader, account, issuer):
-        yield str(key[2]), str(key[3]), activity

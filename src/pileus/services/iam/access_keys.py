@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pileus.aws.identifiers import secret_access_key, unique_id
 from pileus.security.accounts import ACCESS_KEYS, AccessKey
-from pileus.security.decisions import LAST_USED
+from pileus.security.activity import LAST_USED
 from pileus.security.identities import User
 from pileus.services.context import Context
 from pileus.services.iam import service

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pileus.aws.identifiers import unique_id
+from pileus.security.activity import LAST_USED
 from pileus.security.identities import ROLES, Role, role
 from pileus.services.context import Context
 from pileus.services.iam import service
 from pileus.services.iam.documents import trust_policy
-from pileus.services.iam.entities import ROLE, check_boundary, on, on_account, role_shape
+from pileus.services.iam.entities import ROLE, check_boundary, date, on, on_account, role_shape
 from pileus.services.iam.errors import delete_conflict, entity_already_exists
 from pileus.services.iam.listings import entity_listing
 from pileus.services.iam.tags import merged
@@ -44,7 +45,9 @@ async def create_role(context: Context, request: Shape) -> Shape:
 @service.operation("GetRole", access=on(ROLE))
 async def get_role(context: Context, request: Shape) -> Shape:
     found = ROLE.find(context.store, context.account, request["RoleName"])
-    return {"Role": {**role_shape(found, detail=True), "RoleLastUsed": {}}}
+    used = LAST_USED.get(context.store, found.arn)
+    last = {"LastUsedDate": date(used.time), "Region": used.region} if used else {}
+    return {"Role": {**role_shape(found, detail=True), "RoleLastUsed": last}}
 
 
 @service.operation("ListRoles", access=on_account("role/"))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pileus.aws.errors import AWSError
-from pileus.security.decisions import activity_of
+from pileus.security.activity import activity_of
 from pileus.security.identities import role, user
 from pileus.security.policy.document import parse
 from pileus.services.admin import admin
