@@ -31,8 +31,16 @@ class Checked:
         except WrongTypeError as error:
             raise self.fault("serialization", str(error)) from None
         except InvalidError:
+            # A wrong type anywhere goes before what a constraint says elsewhere.
+            self._check_types(value)
             raise self.fault("validation", explain(self._shape, value, self._opaque)) from None
         return converted
+
+    def _check_types(self, value: Any) -> None:
+        try:
+            Converters(self._opaque, constraints=False).of(self._shape)(value)
+        except WrongTypeError as error:
+            raise self.fault("serialization", str(error)) from None
 
     def fault(self, kind: str, message: str) -> AWSError:
         service = self._model.service_model
