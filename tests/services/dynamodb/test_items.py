@@ -15,7 +15,7 @@ def failure(call: Any) -> tuple[str, str]:
 
 
 def test_an_item_comes_back_as_it_was_put(database: Any, sorted_table: str) -> None:
-    item = {
+    item: dict[str, Any] = {
         "p": {"S": "päth \u2028"}, "c": {"N": "-1.5"}, "b": {"B": b"\0\xff"}, "bs": {"BS": [b"a", b"b"]},
         "ns": {"NS": ["3", "1"]}, "empty": {"S": ""}, "none": {"NULL": True}, "yes": {"BOOL": True},
         "deep": {"M": {"l": {"L": [{"N": "12345678901234567890123456789012345678"}, {"M": {}}]}}},

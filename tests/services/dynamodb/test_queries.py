@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - DynamoDB's messages stand in one line, as it writes them
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -38,7 +39,7 @@ def places(answer: Any) -> list[int]:
 @pytest.mark.parametrize("condition", ["", "c = :x", "c < :x", "c <= :x", "c > :x", "c >= :x", "c BETWEEN :x AND :y"])
 @pytest.mark.parametrize("forward", [True, False])
 def test_ranges_of_numbers(database: Any, numbers: str, condition: str, forward: bool) -> None:
-    tests = {
+    tests: dict[str, Callable[[Decimal], bool]] = {
         "": lambda n: True, "c = :x": lambda n: n == 0, "c < :x": lambda n: n < 0, "c <= :x": lambda n: n <= 0,
         "c > :x": lambda n: n > 0, "c >= :x": lambda n: n >= 0, "c BETWEEN :x AND :y": lambda n: 0 <= n <= 20,
     }  # fmt: skip

@@ -75,6 +75,6 @@ def test_a_former_state_is_what_the_table_was(steps: list[tuple[int, bool]], mom
     found: list[bytes] = []
     after: bytes | None = b""
     while after is not None:
-        records, after = history.state_at(store, table, float(moment), after, piece)  # type: ignore[arg-type]
+        records, after = history.state_at(store, table, float(moment), after, piece)
         found += records
     assert found == wanted
