@@ -29,7 +29,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("status", "status", "Say what the running cloud is and holds."),
     "new": Command("new", "new", "Make a small working application to start from."),
     "deploy": Command("deploy", "deploy", "Deploy a SAM or CloudFormation template."),
-    "destroy": Command("destroy", "destroy", "Delete a stack and what it made."),
+    "destroy": Command("deploy", "destroy", "Delete a stack and what it made."),
     "dev": Command("functions", "dev", "Deploy again whenever a file changes."),
     "invoke": Command("functions", "invoke", "Call a function and print its answer."),
     "logs": Command("functions", "logs", "Print a function's logs."),

@@ -53,29 +53,35 @@ def _busy(answer: dict[str, Any]) -> bool:
 
 
 async def update(work: Work) -> None:
-    for request in _updates(work):
+    """Compares with the table as it is: a change that was cut off, or is taken back, may be there in part."""
+    if work.changed("Tags"):
+        await _tag(work)
+    table = (await work.call("dynamodb", "DescribeTable", TableName=work.physical_id))["Table"]
+    for request in _updates(work, table):
         await work.call("dynamodb", "UpdateTable", TableName=work.physical_id, **request)
         await _describe(work)
     if work.changed("TimeToLiveSpecification"):
         await _time_to_live(work)
     if work.changed("PointInTimeRecoverySpecification"):
         await _recovery(work)
-    if work.changed("Tags"):
-        await _tag(work)
     await _describe(work)
 
 
-def _updates(work: Work) -> list[dict[str, Any]]:
+def _updates(work: Work, table: dict[str, Any]) -> list[dict[str, Any]]:
     """UpdateTable takes one kind of change at a time, and one index at a time."""
     requests: list[dict[str, Any]] = []
-    if work.changed("BillingMode", "ProvisionedThroughput", "OnDemandThroughput"):
-        mode = work.properties.get("BillingMode", "PROVISIONED")
+    mode = work.properties.get("BillingMode", "PROVISIONED")
+    if mode != table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"):
         requests.append({"BillingMode": mode, **work.given("ProvisionedThroughput", "OnDemandThroughput")})
-    if work.changed("StreamSpecification"):
-        if work.previous.get("StreamSpecification"):
-            requests.append({"StreamSpecification": {"StreamEnabled": False}})
-        if work.properties.get("StreamSpecification"):
-            requests.append({"StreamSpecification": _stream(work)})
+    elif _differs(work.properties.get("ProvisionedThroughput"), table.get("ProvisionedThroughput", {})):
+        requests.append(work.given("ProvisionedThroughput"))
+    elif work.changed("OnDemandThroughput"):
+        requests.append({"OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}
+                         | work.properties.get("OnDemandThroughput", {})})  # fmt: skip
+    stream, there = _stream(work), table.get("StreamSpecification")
+    if stream != there:
+        requests += [{"StreamSpecification": {"StreamEnabled": False}}] if there else []
+        requests += [{"StreamSpecification": stream}] if stream else []
     if work.changed("SSESpecification"):
         requests.append({"SSESpecification": _encryption(work) or {"Enabled": False}})
     if work.changed("TableClass"):
@@ -83,37 +89,46 @@ def _updates(work: Work) -> list[dict[str, Any]]:
     if work.changed("DeletionProtectionEnabled"):
         requests.append({"DeletionProtectionEnabled": work.properties.get("DeletionProtectionEnabled", False)})
     definitions = work.given("AttributeDefinitions")
-    requests += [{**definitions, "GlobalSecondaryIndexUpdates": [change]} for change in _index_changes(work)]
-    return requests
+    changes = _index_changes(work.properties.get("GlobalSecondaryIndexes", []), table.get("GlobalSecondaryIndexes", []))
+    return requests + [{**definitions, "GlobalSecondaryIndexUpdates": [change]} for change in changes]
 
 
-def _index_changes(work: Work) -> list[dict[str, Any]]:
-    name = "GlobalSecondaryIndexes"
-    old = {index["IndexName"]: index for index in work.previous.get(name, [])}
-    new = {index["IndexName"]: index for index in work.properties.get(name, [])}
-    changes: list[dict[str, Any]] = []
-    for key in old.keys() | new.keys():
-        if key in old and key in new and _without_throughput(old[key]) == _without_throughput(new[key]):
-            if old[key] != new[key] and "ProvisionedThroughput" in new[key]:
-                throughput = new[key]["ProvisionedThroughput"]
-                changes.append({"Update": {"IndexName": key, "ProvisionedThroughput": throughput}})
-            continue
-        if key in old:
-            changes.insert(0, {"Delete": {"IndexName": key}})
-        if key in new:
-            changes.append({"Create": new[key]})
+def _differs(wanted: dict[str, Any] | None, there: dict[str, Any]) -> bool:
+    return wanted is not None and any(there.get(name) != value for name, value in wanted.items())
+
+
+def _index_changes(wanted: list[dict[str, Any]], there: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    new = {index["IndexName"]: index for index in wanted}
+    old = {index["IndexName"]: index for index in there}
+    other = [name for name in old if name in new and _shape(old[name]) != _shape(new[name])]
+    changes: list[dict[str, Any]] = [
+        {"Delete": {"IndexName": name}} for name in old if name not in new or name in other
+    ]
+    changes += [{"Create": index} for name, index in new.items() if name not in old or name in other]
+    for name in new.keys() & old.keys() - set(other):
+        throughput = new[name].get("ProvisionedThroughput")
+        if _differs(throughput, old[name].get("ProvisionedThroughput", {})):
+            changes.append({"Update": {"IndexName": name, "ProvisionedThroughput": throughput}})
     return changes
 
 
-def _without_throughput(index: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in index.items() if key != "ProvisionedThroughput"}
+def _shape(index: dict[str, Any]) -> tuple[Any, Any, list[str]]:
+    """What cannot be changed in an index."""
+    projection = index.get("Projection", {})
+    return index["KeySchema"], projection.get("ProjectionType"), sorted(projection.get("NonKeyAttributes", []))
 
 
 async def _time_to_live(work: Work) -> None:
-    wanted = work.properties.get("TimeToLiveSpecification")
-    before = work.previous.get("TimeToLiveSpecification")
-    specification = wanted or {**(before or {}), "Enabled": False}
-    await work.call("dynamodb", "UpdateTimeToLive", TableName=work.physical_id, TimeToLiveSpecification=specification)
+    described = await work.call("dynamodb", "DescribeTimeToLive", TableName=work.physical_id)
+    there = described["TimeToLiveDescription"]
+    enabled = there.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+    wanted = work.properties.get("TimeToLiveSpecification") or {"Enabled": False}
+    if enabled and (not wanted["Enabled"] or wanted.get("AttributeName") != there.get("AttributeName")):
+        off = {"AttributeName": there["AttributeName"], "Enabled": False}
+        await work.call("dynamodb", "UpdateTimeToLive", TableName=work.physical_id, TimeToLiveSpecification=off)
+        enabled = False
+    if wanted["Enabled"] and not enabled:
+        await work.call("dynamodb", "UpdateTimeToLive", TableName=work.physical_id, TimeToLiveSpecification=wanted)
 
 
 async def _recovery(work: Work) -> None:

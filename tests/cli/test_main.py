@@ -1,0 +1,83 @@
+"""The command line itself: what it lists, what it imports, how it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pileus.cli.main import COMMANDS, GROUPS, load, run
+
+
+def _modules(words: list[str], names: tuple[str, ...]) -> tuple[str, list[str]]:
+    """What a command prints, and which of these modules it has imported at its end."""
+    program = (
+        "import sys\nfrom pileus.cli.main import run\n"
+        f"try: run({words!r})\nexcept SystemExit: pass\n"
+        f"print('imported', *[name for name in {names!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    lines = done.stdout.splitlines()
+    return "\n".join(lines[:-1]), lines[-1].split()[1:]
+
+
+_HEAVY = ("boto3", "botocore", "rich", "samtranslator", "pydantic", "yaml", "watchfiles", "cryptography")
+
+
+def test_the_list_costs_nothing_but_itself() -> None:
+    printed, imported = _modules(["--help"], _HEAVY)
+    assert imported == []
+    for name, command in COMMANDS.items():
+        *group, word = name.split()
+        if not group:
+            assert f"  {word}" in printed and command.summary in printed
+    assert all(text in printed for text in GROUPS.values())
+
+
+def test_starting_the_cloud_imports_what_it_needs() -> None:
+    unwanted = ("boto3", "rich", "samtranslator")
+    assert _modules(["up", "--help"], unwanted)[1] == []
+    program = f"import sys, pileus.gateway.serve\nprint([name for name in {unwanted!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_says_what_it_is_for(name: str) -> None:
+    function = load(COMMANDS[name])
+    assert function.__doc__, name
+    assert COMMANDS[name].summary.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'. `pileus --help` lists what there is."),
+        (["up", "--frobnicate"], "No such option: --frobnicate"),
+        (["up", "--port", "many"], "--port"),
+        (["up", "--port", "70000"], "less than or equal to 65535"),
+        (["deploy"], "Missing option '--stack'"),
+        (["deploy", "--stack", "x", "--target", "moon"], "moon"),
+        (["account", "frobnicate"], "No such command 'frobnicate'. `pileus account --help` lists what there is."),
+    ],
+)
+def test_a_mistyped_line_is_answered_by_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.count("\n") == 1 and told.out == ""
+
+
+def test_without_a_cloud_commands_say_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["env"], ["status"], ["destroy", "--stack", "x"]):
+        assert run([*words, "--data", str(tmp_path)]) == 1
+        told = capsys.readouterr()
+        assert "pileus up" in told.err and told.err.count("\n") == 1
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("pileus ")
