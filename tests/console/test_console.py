@@ -108,7 +108,7 @@ def test_a_browser_signs_in_and_sees_what_there_is(used: Any) -> None:
         assert "books" in page.inner_text("#tables")
         assert f"shelf-{used.id}" in page.inner_text("#buckets")
         page.select_option("#prices", "2015")
-        page.wait_for_function("document.getElementById('bill').textContent.includes('$0.56 a month')")
+        page.get_by_text("$0.56 a month").wait_for()
         page.click("#leave")
         assert page.is_visible("#enter") and "books" not in page.inner_text("body")
         assert page.input_value("#key") == ""

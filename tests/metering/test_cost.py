@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from typing import Any
 
 import pytest
@@ -39,6 +40,25 @@ def test_real_calls_make_the_articles_bill(cloud: Any, used: Any) -> None:
     assert used_units["GET and others"] == pytest.approx(3 / 10_000)
     assert used_units["PUT, COPY, POST, LIST"] == pytest.approx(2 / 10_000)
     assert bill["calls"]["dynamodb"] == {"CreateTable": 1, "PutItem": 1}
+
+
+def test_the_owner_of_a_bucket_pays_for_what_anybody_reads(cloud: Any, used: Any) -> None:
+    s3, bucket = used.client("s3"), f"site-{used.id}"
+    s3.put_object(Bucket=bucket, Key="large", Body=b"x" * 300_000)
+    s3.delete_public_access_block(Bucket=bucket)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+    before = cost(cloud, used)
+    page = urllib.request.Request(cloud.endpoint + "/", headers={"Host": f"{bucket}.localhost"})
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        assert len(answer.read()) == 1000
+    with urllib.request.urlopen(f"{cloud.endpoint}/{bucket}/large", timeout=10) as answer:
+        assert len(answer.read()) == 300_000
+    after = cost(cloud, used)
+    assert after["calls"]["s3"]["GetObject"] == before["calls"]["s3"]["GetObject"] + 2
+    out = [next(line["quantity"] for line in bill["lines"] if line["what"] == "Data out") for bill in (before, after)]
+    assert (out[1] - out[0]) * 1024**3 == pytest.approx(301_000, abs=1)
 
 
 def test_on_demand_requests_are_priced_by_the_current_list_alone(cloud: Any, account: Any) -> None:

@@ -18,6 +18,7 @@ from pileus.gateway.protocols.checked import protocol_of
 from pileus.gateway.protocols.codec import ERROR_WRITERS, codec
 from pileus.gateway.protocols.faults import fault, signature_fault
 from pileus.gateway.routing import Route, is_form, read_host, s3_routes, signing_name, tables
+from pileus.metering import units
 from pileus.security import signature
 from pileus.security.authentication import Authenticated, Authenticator
 from pileus.security.principals import ANONYMOUS, Principal
@@ -132,10 +133,20 @@ class Gateway:
                 raise named from None
             raise
         response = wire.encode(answer, identifier)
-        self.cloud.meter.add(principal.account, f"calls:{service}:{name}")
-        if isinstance(response.body, bytes):
-            self.cloud.meter.add(principal.account, "transfer:Out-Bytes", len(response.body))
+        payer = principal.account
+        if service == "s3" and "Bucket" in route.labels:
+            # Whoever owns the bucket pays (https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html).
+            payer = sites.owner_of(self.cloud, route.labels["Bucket"]) or payer
+        self._count(payer, service, name, response)
         return response
+
+    def _count(self, payer: str, service: str, operation: str, response: Response) -> None:
+        meter = self.cloud.meter
+        meter.add(payer, units.call(service, operation))
+        body = response.body
+        size = len(body) if isinstance(body, bytes) else int(response.headers.get("content-length", 0))
+        if size:
+            meter.add(payer, units.TRANSFER_OUT_BYTES, size)
 
     def _authenticate(self, request: Request, service: str, name: str, protocol: str, body: bytes) -> Principal:
         if not signature.is_signed(request) and is_public(service, name):

@@ -201,6 +201,11 @@ class S3Routes:
         for entries in self._entries.values():
             # Of two with one route (GetBucketLifecycle and …Configuration) the one that Pileus has.
             entries.sort(key=lambda entry: (-entry.demands, entry.name not in declared))
+        # Most requests have no query: those are spared the many operations that want a sub-resource in it.
+        self._without_query = {
+            which: [entry for entry in entries if not entry.constants and not entry.required_query]
+            for which, entries in self._entries.items()
+        }
 
     def find(self, request: Request, bucket: str | None) -> Route:
         """`bucket` is the one named by the host, for virtual-host style."""
@@ -215,7 +220,8 @@ class S3Routes:
             labels["Key"] = unquote_to_bytes(path).decode("utf-8", "surrogateescape")
         level = 2 if path else 1 if bucket else 0
         names = _parameter_names(request)
-        for entry in self._entries.get((request.method, level), ()):
+        entries = self._entries if names else self._without_query
+        for entry in entries.get((request.method, level), ()):
             if entry.holds(request, names):
                 return Route("s3", entry.name, labels)
         return Route("s3", "", labels)

@@ -9,7 +9,7 @@ from pileus.gateway.routing import HostName
 from pileus.security.signature import is_signed
 from pileus.services.context import Cloud
 from pileus.services.lambda_ import urls
-from pileus.services.s3 import cors, website
+from pileus.services.s3 import cors, state, website
 
 
 def bucket_of(cloud: Cloud, host: HostName) -> str | None:
@@ -17,6 +17,12 @@ def bucket_of(cloud: Cloud, host: HostName) -> str | None:
     if host.bucket is None or host.certain or website.bucket_exists(cloud, host.bucket):
         return host.bucket
     return None
+
+
+def owner_of(cloud: Cloud, bucket: str) -> str:
+    """The account of a bucket, empty where there is none."""
+    found = state.bucket_of(cloud, bucket)
+    return found.account if found is not None else ""
 
 
 def wants_website(cloud: Cloud, bucket: str, host: HostName, request: Request) -> bool:

@@ -36,6 +36,8 @@ _LOCK_WAIT_SECONDS = 30
 _GROUP = 256
 """Most changes in one commit: bounds how long the event loop runs changes without looking elsewhere."""
 _CHUNK = 128
+_REMEMBERED = 65_536
+"""Most keys remembered: whoever asks for names that do not exist must not fill the memory."""
 _WAL_LIMIT_BYTES = 64 << 20
 _CHECKPOINT_SECONDS = 1.0
 
