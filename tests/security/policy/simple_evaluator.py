@@ -80,6 +80,13 @@ def date(text: Any) -> Any:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
+def address(text: Any) -> Any:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
 def compare(kind: Any, wanted: Any, actual: Any, values: Any, variables: Any) -> Any:
     """Whether one policy value matches one value of the request, for the positive operator `kind`."""
     if kind.startswith(("string", "arn")):
@@ -143,10 +150,17 @@ def condition_holds(operator: Any, key: Any, wanted: Any, values: Any, variables
                 substitute(one, values, lambda same: same)
             except MissingError:
                 return False
-    each = [
-        any(compare(positive, one, value, values, variables) for one in wanted)
-        for value in ([actual] if isinstance(actual, str) else actual)
-    ]
+    values_of_request = [actual] if isinstance(actual, str) else list(actual)
+    if negated and effect == "Allow" and name.startswith("arn"):
+        if any(len(re.split(r":(?![^{]*\})", one, maxsplit=5)) != 6 and one != "*" for one in wanted):
+            return False
+        if any(one.count(":") < 5 for one in values_of_request):
+            return False
+    if negated and effect == "Allow" and not name.startswith(("string", "arn")):
+        read = {"n": number, "d": date}.get(positive[0], address)
+        if any(read(one) is None for one in [*wanted, *values_of_request]):
+            return False
+    each = [any(compare(positive, one, value, values, variables) for one in wanted) for value in values_of_request]
     if quantifier == "ForAllValues":
         return all(one != negated for one in each)
     if quantifier == "ForAnyValue":

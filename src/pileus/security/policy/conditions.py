@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from pileus.security.policy.patterns import Patterns, Values
+from pileus.security.policy.patterns import Patterns, Value, Values
 
-T = TypeVar("T")
 Test = Callable[[str, Values], bool]
 """Whether one value of the request matches any of the policy's values."""
 
@@ -56,9 +55,12 @@ class _Arns:
 
     def __init__(self, texts: list[str], variables: bool) -> None:
         self.everything = "*" in texts
-        self.patterns = [
-            [Patterns((part,), variables=variables) for part in self._SPLIT.split(text, maxsplit=5)] for text in texts
-        ]
+        split = [self._SPLIT.split(text, maxsplit=5) for text in texts]
+        self.all_read = all(len(parts) == 6 or parts == ["*"] for parts in split)
+        self.patterns = [[Patterns((part,), variables=variables) for part in parts] for parts in split]
+
+    def unreadable(self, found: Value) -> bool:
+        return not self.all_read or any(one.count(":") < 5 for one in ((found,) if isinstance(found, str) else found))
 
     def __call__(self, actual: str, values: Values) -> bool:
         if self.everything:
@@ -92,19 +94,28 @@ def moment(text: str) -> float | None:
         return None
 
 
-def _compared(
-    read: Callable[[str], T | None], compare: Callable[[Any, Any], bool]
-) -> Callable[[list[str], bool], Test]:
-    def build(texts: list[str], variables: bool) -> Test:
-        wanted = [value for value in map(read, texts) if value is not None]
+class _Compared:
+    """Operators on numbers, dates, truth values, bytes and addresses: read from text, then compared."""
 
-        def test(actual: str, values: Values) -> bool:
-            value = read(actual)
-            return value is not None and any(compare(value, limit) for limit in wanted)
+    def __init__(self, texts: list[str], read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> None:
+        values = [read(text) for text in texts]
+        self.wanted = [value for value in values if value is not None]
+        self.all_read = len(self.wanted) == len(values)
+        self.read = read
+        self.compare = compare
 
-        return test
+    def __call__(self, actual: str, values: Values) -> bool:
+        value = self.read(actual)
+        return value is not None and any(self.compare(value, limit) for limit in self.wanted)
 
-    return build
+    def unreadable(self, found: Value) -> bool:
+        return not self.all_read or any(
+            self.read(one) is None for one in ((found,) if isinstance(found, str) else found)
+        )
+
+
+def _compared(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Callable[[list[str], bool], Test]:
+    return lambda texts, variables: _Compared(texts, read, compare)
 
 
 def _truth(text: str) -> bool | None:
@@ -188,12 +199,13 @@ def parse_operator(name: str) -> tuple[str, str, bool] | None:
 
 
 class Condition:
-    """One operator on one key. `cautious`, for Allow: a negated comparison with a variable that has no value fails,
-    as otherwise the lack of a value would grant."""
+    """One operator on one key. `cautious`, for Allow: a negated comparison with what has no value, or is not of the
+    operator's type, fails; otherwise nonsense would grant."""
 
     __slots__ = (
         "_cautious",
         "_negated",
+        "_patterns",
         "_quantifier",
         "_test",
         "_when_missing",
@@ -214,7 +226,8 @@ class Condition:
         self.texts = tuple(texts)
         self._test: Test | None = None
         self._negated = False
-        self._cautious: tuple[Patterns, ...] = ()
+        self._cautious = False
+        self._patterns: tuple[Patterns, ...] = ()
         self.variables: frozenset[str] = frozenset()
         if known == "null":
             self._when_missing = any(_truth(text) is True for text in self.texts)
@@ -225,14 +238,12 @@ class Condition:
             self._when_missing = if_exists or self._quantifier == "ForAllValues"
         else:
             self._when_missing = if_exists or self._negated
-        patterns: tuple[Patterns, ...] = ()
+        self._cautious = cautious and self._negated
         if isinstance(self._test, _Texts):
-            patterns = (self._test.patterns,)
+            self._patterns = (self._test.patterns,)
         elif isinstance(self._test, _Arns):
-            patterns = tuple(part for parts in self._test.patterns for part in parts)
-        self.variables = frozenset().union(*(pattern.variables for pattern in patterns))
-        if cautious and self._negated:
-            self._cautious = tuple(pattern for pattern in patterns if pattern.variables)
+            self._patterns = tuple(part for parts in self._test.patterns for part in parts)
+        self.variables = frozenset().union(*(pattern.variables for pattern in self._patterns))
 
     def holds(self, values: Values) -> bool:
         found = values.get(self.key)
@@ -240,7 +251,7 @@ class Condition:
             return self._when_missing if found is None else any(_truth(text) is False for text in self.texts)
         if found is None or found == ():
             return self._when_missing
-        if self._cautious and any(pattern.unresolved(values) for pattern in self._cautious):
+        if self._cautious and self._doubtful(found, values):
             return False
         if isinstance(found, str):
             return self._test(found, values) != self._negated
@@ -249,3 +260,8 @@ class Condition:
         if self._quantifier == "ForAnyValue":
             return any(self._test(one, values) != self._negated for one in found)
         return any(self._test(one, values) for one in found) != self._negated
+
+    def _doubtful(self, found: Value, values: Values) -> bool:
+        if isinstance(self._test, _Compared | _Arns) and self._test.unreadable(found):
+            return True
+        return any(pattern.unresolved(values) for pattern in self._patterns)
