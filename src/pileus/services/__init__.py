@@ -13,6 +13,7 @@ PACKAGES = (
     "cognito_identity",
     "dynamodb",
     "dynamodbstreams",
+    "events",
     "iam",
     "lambda_",
     "logs",

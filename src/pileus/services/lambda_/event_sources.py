@@ -225,8 +225,8 @@ def _take(context: Context, mapping: Mapping, request: Shape) -> None:
     asked = request.get("DestinationConfig") or {}
     if (asked.get("OnSuccess") or {}).get("Destination"):
         raise invalid("Unsupported DestinationConfig parameter for given event source mapping type.")
-    if "OnFailure" in asked:
-        mapping.on_failure = asked["OnFailure"].get("Destination") or ""
+    if "DestinationConfig" in request:
+        mapping.on_failure = (asked.get("OnFailure") or {}).get("Destination") or ""
         destinations.check(context, mapping.name, mapping.on_failure)
 
 

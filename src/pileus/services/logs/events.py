@@ -20,7 +20,6 @@ from pileus.services.logs.records import (
     CHUNKS,
     EVENT_OVERHEAD,
     GROUPS,
-    SIZES,
     STREAMS,
     Chunk,
     LogGroup,
@@ -244,7 +243,7 @@ def _search(
         last = place
         if matches(event.message):
             size += length
-            time, name, number, index = place
+            time, name = place[:2]
             events.append(
                 {
                     "logStreamName": name,
@@ -294,8 +293,3 @@ def _expire_stream(tx: Transaction, key: Any, name: str, before: int) -> None:
     else:
         STREAMS.delete(tx, group.id, name)
     resize(tx, group, -size)
-
-
-def stored_bytes(reader: Reader, account: str) -> int:
-    """What an account's log groups hold, for the bill."""
-    return sum(SIZES.get(reader, group.id) or 0 for _, group in GROUPS.scan(reader, account))
