@@ -179,7 +179,7 @@ async def restore_table_to_point_in_time(context: Context, request: Shape) -> Sh
 
 
 @jobs.handles("restore")
-async def _fill(cloud: Cloud, arguments: dict[str, Any]) -> None:
+async def _restore(cloud: Cloud, arguments: dict[str, Any]) -> None:
     where = (arguments["account"], arguments["region"], arguments["table"])
     catalog = cloud.part(Catalog)
     async for records in _source(cloud, arguments):
@@ -187,9 +187,9 @@ async def _fill(cloud: Cloud, arguments: dict[str, Any]) -> None:
         if table is None or table.record.number != arguments["number"]:
             break
         for first in range(0, len(records), _PIECE):
-            await _put(cloud, table, records[first : first + _PIECE])
+            await fill(cloud, table, records[first : first + _PIECE])
             await asyncio.sleep(0)
-    await cloud.store.transact(lambda tx: _finish(cloud, tx, where, arguments["number"]))
+    await cloud.store.transact(lambda tx: finish(cloud, tx, where, arguments["number"]))
     if "source" in arguments:
         account, region, name = arguments["source"]
         await copies.end(cloud, (account, region, name), arguments["source_number"])
@@ -209,7 +209,7 @@ async def _source(cloud: Cloud, arguments: dict[str, Any]) -> AsyncIterator[list
         yield records
 
 
-async def _put(cloud: Cloud, table: Table, records: list[bytes]) -> None:
+async def fill(cloud: Cloud, table: Table, records: list[bytes]) -> None:
     writes = [Write(table, table.keys.key(record_item(record)), record=record) for record in records]
     now = cloud.clock.time()
 
@@ -223,8 +223,8 @@ async def _put(cloud: Cloud, table: Table, records: list[bytes]) -> None:
         statistics.add(write)
 
 
-def _finish(cloud: Cloud, tx: Transaction, where: tuple[str, str, str], number: int) -> None:
+def finish(cloud: Cloud, tx: Transaction, where: tuple[str, str, str], number: int) -> None:
     table = cloud.part(Catalog).find(tx, *where)
     if table is not None and table.record.number == number:
-        restored = {**table.record.restored, "RestoreInProgress": False}
+        restored = {**table.record.restored, "RestoreInProgress": False} if table.record.restored else {}
         tx.put(table.store_key, encode_record(copy_of(table.record, status="ACTIVE", restored=restored)))
