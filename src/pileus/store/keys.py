@@ -13,23 +13,27 @@ _ZERO = 0x14
 
 def pack(*elements: Element) -> bytes:
     """Raises TypeError for other types and OverflowError for integers over 8 bytes."""
-    out = bytearray()
+    packed = b""
     for element in elements:
         if isinstance(element, str):
-            out.append(2)
-            out += element.encode("utf-8", "surrogatepass").replace(b"\0", b"\0\xff")
-            out.append(0)
+            packed += b"\2%b\0" % _pack_str(element)
         elif isinstance(element, bytes):
-            out.append(1)
-            out += element.replace(b"\0", b"\0\xff")
-            out.append(0)
+            packed += b"\1%b\0" % element.replace(b"\0", b"\0\xff")
         elif element is None:
-            out.append(0)
+            packed += b"\0"
         elif isinstance(element, int):
-            out += _pack_int(int(element))
+            packed += _pack_int(int(element))
         else:
             raise TypeError(f"a key cannot hold {type(element).__name__}")
-    return bytes(out)
+    return packed
+
+
+def _pack_str(text: str) -> bytes:
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        body = text.encode("utf-8", "surrogatepass")
+    return body.replace(b"\0", b"\0\xff") if b"\0" in body else body
 
 
 def _pack_int(number: int) -> bytes:

@@ -164,20 +164,22 @@ class BucketCache:
 
     def __init__(self, cloud: Cloud) -> None:
         self._store = cloud.store
-        self._found: dict[str, tuple[bytes, Bucket]] = {}
+        self._found: dict[str, tuple[bytes, bytes, Bucket]] = {}
+        """Key, record and bucket by name."""
 
     def get(self, name: str) -> Bucket | None:
         """Do not change what this answers: BUCKETS.get is for that."""
-        raw = self._store.recall(BUCKETS.key(name))
+        found = self._found.get(name)
+        key = found[0] if found is not None else BUCKETS.key(name)
+        raw = self._store.recall(key)
         if raw is None:
             self._found.pop(name, None)
             return None
-        found = self._found.get(name)
-        if found is None or found[0] != raw:
+        if found is None or found[1] != raw:
             if len(self._found) >= self._LIMIT:
                 self._found.clear()
-            found = self._found[name] = (raw, msgspec.msgpack.decode(raw, type=Bucket))
-        return found[1]
+            found = self._found[name] = (key, raw, msgspec.msgpack.decode(raw, type=Bucket))
+        return found[2]
 
 
 def bucket_of(cloud: Cloud, name: str) -> Bucket | None:
