@@ -85,7 +85,8 @@ def moment(text: str) -> float | None:
     """Seconds since the epoch of an ISO 8601 date (https://www.w3.org/TR/NOTE-datetime) or of such seconds."""
     try:
         if re.fullmatch(r"-?\d{5,}(\.\d+)?", text):
-            return float(text)
+            seconds = float(text)
+            return seconds if abs(seconds) < 2**63 else None
         if re.fullmatch(r"\d{4}(-\d\d)?", text):
             text = f"{text}-01-01" if len(text) == 4 else f"{text}-01"
         found = datetime.fromisoformat(text)

@@ -29,6 +29,7 @@ _IAM_PATHS = (
     "sms-mfa/", "saml-provider/", "oidc-provider/", "report/", "access-report/",
 )  # fmt: skip
 _S3_REGIONAL = ("accesspoint/", "accesspoint:", "access-grants/", "storage-lens/", "job/", "async-request/")
+_SEPARATORS = re.compile(r":(?![^{]*\})")
 _TRUST_ACTIONS = re.compile(r"^(sts:[A-Za-z*?]+|\*)$", re.IGNORECASE)
 
 
@@ -83,7 +84,7 @@ def validate(text: str, kind: Kind) -> dict[str, Any]:
     sids = [statement["Sid"] for statement in statements if statement.get("Sid")]
     if len(sids) != len(set(sids)):
         raise malformed("Statement IDs (SID) in a single policy must be unique.")
-    if not all(statement.get("Action") or statement.get("NotAction") for statement in statements):
+    if not all(_names(statement, "Action") for statement in statements):
         raise malformed("Policy statement must contain actions.")
     for resource in _each(statements, "Resource", "NotResource"):
         _check_resource(resource)
@@ -125,9 +126,22 @@ def _each(statements: list[Statement], *names: str) -> Iterator[str]:
                 yield from listed(statement[name])
 
 
+def _names(statement: Statement, element: str) -> bool:
+    """Whether it has the element or its Not…, and not as an empty list."""
+    return any(statement[name] != [] for name in (element, f"Not{element}") if name in statement)
+
+
+def _is_broken_arn(resource: str) -> bool:
+    """An ARN of this partition that ends too early."""
+    parts = _SEPARATORS.split(resource, maxsplit=5)
+    return len(parts) > 2 and parts[1] in _PARTITIONS and (not parts[2] or (len(parts) < 6 and "::" in resource))
+
+
 def _check_legacy(statements: list[Statement]) -> None:
     for statement in statements:
         if statement["Effect"] not in ("Allow", "Deny"):
+            raise malformed(_LEGACY)
+        if any(_is_broken_arn(resource) for resource in _each([statement], "Resource", "NotResource")):
             raise malformed(_LEGACY)
         for operator, keys in statement.get("Condition", {}).items():
             parsed = parse_operator(operator)
@@ -154,14 +168,12 @@ def _check_resource(resource: str) -> None:
         return
     if ":" not in resource:
         raise malformed(f'Resource {resource} must be in ARN format or "*".')
-    parts = re.split(r":(?![^{]*\})", resource, maxsplit=5)
+    parts = _SEPARATORS.split(resource, maxsplit=5)
     if len(parts) > 1 and parts[1] not in _PARTITIONS:
         rest = [*parts[2:], "*", "*", "*", "*"][:4]
         raise malformed(f'Partition "{parts[1]}" is not valid for resource "arn:{parts[1]}:{":".join(rest)}".')
     if len(parts) < 3:
         raise malformed("Resource vendor must be fully qualified and cannot contain regexes.")
-    if (len(parts) < 6 and "::" in resource) or not parts[2]:
-        raise malformed(_LEGACY)
     region = parts[3] if len(parts) > 3 else ""
     own = parts[5] if len(parts) > 5 else ""
     if parts[2] == "iam" and region:
@@ -175,7 +187,7 @@ def _check_resource(resource: str) -> None:
 def _check_identity(statement: Statement) -> None:
     if "Principal" in statement or "NotPrincipal" in statement:
         raise malformed("Policy document should not specify a principal.")
-    if not statement.get("Resource") and not statement.get("NotResource"):
+    if not _names(statement, "Resource"):
         raise malformed("Policy statement must contain resources.")
 
 
@@ -193,7 +205,7 @@ def _check_principal(statement: Statement) -> None:
 
 def _check_resource_policy(statement: Statement) -> None:
     _check_principal(statement)
-    if not statement.get("Resource") and not statement.get("NotResource"):
+    if not _names(statement, "Resource"):
         raise malformed("Policy statement must contain resources.")
 
 
