@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pileus.runtime import cgroups
+from pileus.runtime import cgroups, internet
 from pileus.runtime.interface import Directories
 from pileus.runtime.languages.language import TASK, Language
 from pileus.runtime.launchers import Plan
@@ -44,6 +44,8 @@ class Machine:
     groups: cgroups.Groups | None
     barriers: dict[str, bool]
     missing: list[str]
+    internet: list[str]
+    """The command that leads a sandbox's network out, empty for none."""
     uids: range
     """Users that nobody else is: each sandbox has two of them, one for its process 1 and one for its guest."""
 
@@ -59,7 +61,9 @@ class Machine:
             "mountpoint": str(state / "root"),
             "system": language.paths,
             "runtime": language.provides(),
-            "resolver": "",
+            "resolver": internet.RESOLVER if self.internet else "",
+            "internet": self.internet,
+            "unreachable": internet.unreachable() if self.isolated else [],
             "ports": ports,
             "freezer": self.groups.freezer if self.groups else "",
             "prestart": list(language.prestart) if ahead else [],
@@ -84,7 +88,15 @@ class Machine:
         return {name: task if value == TASK else value for name, value in variables.items()}
 
     def report(self) -> dict[str, Any]:
-        return {"complete": not self.missing, "barriers": self.barriers, "missing": self.missing}
+        way_out = "as from Lambda without a VPC" if self.internet else "none: install pasta (Debian's passt)"
+        if not self.isolated:
+            way_out = "this machine's own"
+        return {
+            "complete": not self.missing,
+            "barriers": self.barriers,
+            "missing": self.missing,
+            "outbound": way_out,
+        }
 
 
 def _own_python() -> str:
@@ -129,4 +141,13 @@ def find(name: str, state: Path) -> Machine:
         missing.append("No system call filter: functions reach all of the kernel's surface.")
     if isolated and not barriers["user"]:
         missing.append("No user namespaces: a function's user is an ordinary one of this machine, without privileges.")
-    return Machine(isolated, not found.get("root"), bool(found.get("user")), groups, barriers, missing, _uids())
+    return Machine(
+        isolated,
+        not found.get("root"),
+        bool(found.get("user")),
+        groups,
+        barriers,
+        missing,
+        internet.program() if isolated else [],
+        _uids(),
+    )

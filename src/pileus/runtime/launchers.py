@@ -28,6 +28,8 @@ _START = (
 )
 _STARTING_LIMIT_S = 60.0
 _REFILL_PAUSE_S = 0.03
+_CONNECT_S = 0.03
+"""What pasta takes, with some to spare: it does not say when it is done."""
 
 
 class LaunchError(Exception):
@@ -46,13 +48,18 @@ class Sandbox:
     guest_pidfd: int = -1
     tmp: int = -1
     """Its /tmp, where that is its own."""
+    network: int = -1
+    """Its network namespace, where there is a way out."""
+    resolver: socket.socket | None = None
+    way_out: int = -1
+    """The process that leads its network out, once it asked for a name."""
     listeners: list[socket.socket] = field(default_factory=list)
     exited: Callable[[], None] | None = None
     status: int | None = None
     """The guest's exit code, negative for a signal."""
     not_started: int = 0
     """The error number where its program could not be executed."""
-    servers: list[asyncio.AbstractServer] = field(default_factory=list)
+    servers: list[asyncio.AbstractServer | asyncio.BaseTransport] = field(default_factory=list)
     handler: Handler | None = None
     """Who answers on its Runtime API: its environment, once it is one."""
 
@@ -95,6 +102,12 @@ class Sandbox:
                 signal.pidfd_send_signal(self.guest_pidfd, number)
 
 
+def _end(pidfd: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    os.close(pidfd)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a launcher's sandboxes are made; its configuration, in the launcher's own words."""
@@ -124,6 +137,7 @@ class Launcher:
         self._waiting: collections.deque[asyncio.Future[Sandbox]] = collections.deque()
         self._making: dict[int, Sandbox] = {}
         self._made = 0
+        self._connecting: dict[int, asyncio.Future[int]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._started: asyncio.Task[None] | None = None
@@ -216,6 +230,13 @@ class Launcher:
         if not message:
             self._gone(connection)
             return
+        connecting = self._connecting.pop(int(message), None)
+        if connecting is not None:
+            if connecting.done():
+                os.close(descriptors[0])
+            else:
+                connecting.set_result(descriptors[0])
+            return
         sandbox = self._making[int(message)]
         sandbox.pidfd = descriptors[0]
         loop.add_reader(sandbox.pidfd, self._exited, sandbox)
@@ -229,7 +250,11 @@ class Launcher:
             message, descriptors = b"", []
         if message == b"ready":
             sandbox.guest_pidfd, api, cloud, *tmp = descriptors
-            sandbox.tmp = tmp[0] if tmp else -1
+            sandbox.tmp = tmp.pop(0) if tmp else -1
+            if tmp:
+                sandbox.network, resolver = tmp
+                sandbox.resolver = socket.socket(fileno=resolver)
+                sandbox.resolver.setblocking(False)
             sandbox.listeners = [socket.socket(fileno=descriptor) for descriptor in (api, cloud)]
             for listener in sandbox.listeners:
                 listener.setblocking(False)
@@ -240,6 +265,22 @@ class Launcher:
             if message:
                 sandbox.status, sandbox.not_started = map(int, message.split())
             asyncio.get_running_loop().remove_reader(sandbox.control.fileno())
+
+    async def connect(self, sandbox: Sandbox) -> None:
+        """Gives the sandbox's network its way out."""
+        if self._connection is None or sandbox.network < 0 or sandbox.way_out >= 0:
+            return
+        self._made += 1
+        self._connecting[self._made] = asyncio.get_running_loop().create_future()
+        answer = self._connecting[self._made]
+        message = json.dumps({"id": self._made, "connect": True}).encode()
+        socket.send_fds(self._connection, [message], [sandbox.network])
+        process = await answer
+        if sandbox.network < 0:  # it ended meanwhile
+            _end(process)
+            return
+        sandbox.way_out = process
+        await asyncio.sleep(_CONNECT_S)
 
     async def _finish(self, sandbox: Sandbox) -> None:
         await self._attach(sandbox)
@@ -276,10 +317,14 @@ class Launcher:
             server.close()
         for listener in sandbox.listeners:
             listener.close()
-        for descriptor in (sandbox.pidfd, sandbox.guest_pidfd, sandbox.output, sandbox.tmp):
+        if sandbox.resolver:
+            sandbox.resolver.close()
+        if sandbox.way_out >= 0:
+            _end(sandbox.way_out)
+        for descriptor in (sandbox.pidfd, sandbox.guest_pidfd, sandbox.output, sandbox.tmp, sandbox.network):
             if descriptor >= 0:
                 os.close(descriptor)
-        sandbox.pidfd = sandbox.guest_pidfd = sandbox.output = sandbox.tmp = -1
+        sandbox.pidfd = sandbox.guest_pidfd = sandbox.output = sandbox.tmp = sandbox.network = sandbox.way_out = -1
         self.all.discard(sandbox)
         if sandbox.group:
             self._remove(sandbox.group, 50)

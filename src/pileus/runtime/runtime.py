@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 import resource
@@ -12,7 +13,7 @@ from collections import defaultdict
 from typing import Any
 
 from pileus.aws.errors import AWSError
-from pileus.runtime import endpoint, isolation, languages, platform_log
+from pileus.runtime import endpoint, internet, isolation, languages, platform_log
 from pileus.runtime.api import Connection
 from pileus.runtime.concurrency import Concurrency, take_number
 from pileus.runtime.environment import Environment, InitFailedError, NotDeliveredError
@@ -193,6 +194,17 @@ class FunctionRuntime:
             await loop.create_server(lambda: Connection(lambda: sandbox.handler), sock=api),
             await loop.create_server(endpoint.factory(self._dependencies.endpoint), sock=cloud),
         ]
+        if sandbox.resolver is not None:
+            connect = functools.partial(self._connect, sandbox)
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: internet.Resolver(connect), sock=sandbox.resolver
+            )
+            sandbox.servers.append(transport)
+
+    async def _connect(self, sandbox: Sandbox) -> None:
+        for launcher in self._launchers.values():
+            if sandbox in launcher.all:
+                await launcher.connect(sandbox)
 
     # Invoking.
 

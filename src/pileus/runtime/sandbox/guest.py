@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import resource
 import socket
-from pathlib import Path
 from typing import Any
 
-from pileus.runtime.sandbox import python_runtime
+from pileus.runtime.sandbox import linux, python_runtime
 
 EXTENSIONS = "/opt/extensions"
 
@@ -25,7 +24,7 @@ def run(assignment: dict[str, Any], process_1: socket.socket) -> None:
         _start(extension, environment)
     if assignment["program"]:
         try:
-            os.execve(assignment["program"][0], assignment["program"], environment)  # noqa: S606
+            linux.execute(assignment["program"], environment)
         except OSError as error:
             process_1.send(str(error.errno).encode())
             os._exit(1)
@@ -40,6 +39,5 @@ def _start(extension: str, environment: dict[str, str]) -> None:
         os.waitpid(middle, 0)
         return
     if os.fork() == 0:
-        path = Path(EXTENSIONS, extension)
-        os.execve(path, [str(path)], environment)  # noqa: S606
+        linux.execute([f"{EXTENSIONS}/{extension}"], environment)
     os._exit(0)

@@ -55,7 +55,9 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
         root.add_proc()
         root.add_tmp(sandbox["uid"], 512)
         linux.loopback_up()
+        linux.make_unreachable(sandbox["unreachable"])
     listeners = [_listen(port if isolated else 0) for port in sandbox["ports"]]
+    resolver = _resolver() if isolated and sandbox["internet"] else -1
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
@@ -71,6 +73,8 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
     shared = [pidfd, *(listener.detach() for listener in listeners)]
     if isolated:
         shared.append(os.open(root.TMP, os.O_PATH))  # to see how full it is
+        if sandbox["internet"]:
+            shared += [os.open("/proc/self/ns/net", os.O_RDONLY), resolver]
     socket.send_fds(connection, [b"ready"], shared)
     for descriptor in shared:
         os.close(descriptor)
@@ -107,6 +111,13 @@ def _listen(port: int) -> socket.socket:
     listener.bind(("127.0.0.1", port))
     listener.listen(128)
     return listener
+
+
+def _resolver() -> int:
+    """The socket that the guest's questions for names come to."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.bind(("127.0.0.1", 53))
+    return listener.detach()
 
 
 def _become(uid: int) -> None:
@@ -147,7 +158,7 @@ def _become_guest(sandbox: dict[str, Any], its: socket.socket, output: int) -> N
         os.dup2(keep, 3)
         for descriptor in (0, 1, 2):
             os.set_inheritable(descriptor, True)
-        os.execve(sandbox["prestart"][0], sandbox["prestart"], {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"})  # noqa: S606
+        linux.execute(sandbox["prestart"], {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"})
     message = its.recv(1 << 18)
     if not message:
         os._exit(0)

@@ -62,6 +62,9 @@ def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
             _thaw(configuration["freezer"])
             return
         sandbox: dict[str, Any] = json.loads(message) | configuration
+        if sandbox.get("connect"):
+            _answer(connection, sandbox["id"], _connect(configuration["internet"], descriptors), descriptors)
+            continue
         if isolated:
             linux.unshare(linux.CLONE_NEWPID)  # of the next child
         child = os.fork()
@@ -70,10 +73,26 @@ def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
             init.run(sandbox, descriptors)
         if isolated:
             linux.setns(own, linux.CLONE_NEWPID)
-        pidfd = os.pidfd_open(child)
-        socket.send_fds(connection, [b"%d" % sandbox["id"]], [pidfd])
-        for descriptor in (*descriptors, pidfd):
-            os.close(descriptor)
+        _answer(connection, sandbox["id"], child, descriptors)
+
+
+def _answer(connection: socket.socket, number: int, child: int, descriptors: list[int]) -> None:
+    pidfd = os.pidfd_open(child)
+    socket.send_fds(connection, [b"%d" % number], [pidfd])
+    for descriptor in (*descriptors, pidfd):
+        os.close(descriptor)
+
+
+def _connect(program: list[str], descriptors: list[int]) -> int:
+    """Starts what leads a sandbox's network out. Here, because it belongs to the machine's network and yet must end
+    with the launcher."""
+    child = os.fork()
+    if child == 0:
+        os.chroot(root.HOST)
+        os.chdir("/")
+        os.dup2(descriptors[0], 9)
+        linux.execute(program, {"PATH": "/usr/bin:/bin"})
+    return child
 
 
 def _thaw(parent: str) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import os
 import platform
+import signal
 import socket
 import struct
 
@@ -34,6 +35,8 @@ _MOUNT_SETATTR = 442  # the same on every architecture
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CAPABILITY_VERSION_3 = 0x2008_0522
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_RTM_NEWROUTE, _REQUEST, _ACKNOWLEDGE, _CREATE = 24, 1, 4, 0x400
+_MAIN_TABLE, _STATIC, _UNREACHABLE, _RTA_DST = 254, 4, 7, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -101,6 +104,13 @@ def clear_capabilities() -> None:
     _check(_libc.capset(header, bytes(24)), "capset")
 
 
+def execute(program: list[str], environment: dict[str, str]) -> None:
+    """Becomes another program, with the signals as programs expect them: Python ignores two of them."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    os.execve(program[0], program, environment)  # noqa: S606
+
+
 def write_maps(inner_uid: int, outer_uid: int, inner_gid: int, outer_gid: int) -> None:
     """One user and one group in the user namespace that this process has just made."""
     for name, text in (
@@ -120,6 +130,19 @@ def install_filter(program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     descriptor = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code)))
     prctl(PR_SET_SECCOMP, 2, ctypes.addressof(descriptor))
+
+
+def make_unreachable(networks: list[tuple[str, int]]) -> None:
+    """IPv4 networks that nothing in this process's network namespace reaches, by routes (rtnetlink(7))."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as control:
+        for number, (address, bits) in enumerate(networks):
+            route = struct.pack("=BBBBBBBBI", socket.AF_INET, bits, 0, 0, _MAIN_TABLE, _STATIC, 0, _UNREACHABLE, 0)
+            route += struct.pack("=HH4s", 8, _RTA_DST, socket.inet_aton(address))
+            header = struct.pack("=IHHII", 16 + len(route), _RTM_NEWROUTE, _REQUEST | _ACKNOWLEDGE | _CREATE, number, 0)
+            control.send(header + route)
+            error: int = -struct.unpack_from("=i", control.recv(4096), 16)[0]
+            if error:
+                raise OSError(error, f"route to {address}: {os.strerror(error)}")
 
 
 def loopback_up() -> None:
