@@ -15,7 +15,15 @@ log = logging.getLogger("pileus.gateway")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_PIECE = 1 << 20
+# Names that SDKs send, so that they need not be decoded each time.
+_NAMES = {
+    name.encode(): name
+    for name in (
+        "accept", "accept-encoding", "amz-sdk-invocation-id", "amz-sdk-request", "authorization", "content-length",
+        "content-md5", "content-type", "host", "origin", "user-agent", "x-amz-content-sha256", "x-amz-date",
+        "x-amz-security-token", "x-amz-target", "x-amz-user-agent",
+    )
+}  # fmt: skip
 
 
 def application(gateway: Gateway) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
@@ -45,7 +53,7 @@ def _has_body(request: Request) -> bool:
 def _request(scope: dict[str, Any], receive: Receive) -> Request:
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
-        key = name.decode("latin-1")
+        key = _NAMES.get(name) or name.decode("latin-1")
         text = value.decode("latin-1")
         headers[key] = f"{headers[key]},{text}" if key in headers else text
     length = headers.get("content-length")
@@ -65,7 +73,7 @@ def _request(scope: dict[str, Any], receive: Receive) -> Request:
 
 async def _send(method: str, response: Response, send: Send) -> None:
     body = response.body
-    headers = [(name.encode("latin-1"), _header_value(value)) for name, value in response.headers.items()]
+    headers = [(name.encode(), _header_value(value)) for name, value in response.headers.items()]
     headers += [(b"set-cookie", _header_value(cookie)) for cookie in response.cookies]
     if isinstance(body, bytes):
         if "content-length" not in response.headers and response.status not in (204, 304):
@@ -82,5 +90,7 @@ async def _send(method: str, response: Response, send: Send) -> None:
 
 def _header_value(text: str) -> bytes:
     """Line ends could start another header: none goes out (RFC 9110, 5.5)."""
-    raw = text.encode("latin-1") if text.isascii() else text.encode("utf-8", "surrogateescape")
-    return raw.replace(b"\r", b" ").replace(b"\n", b" ")
+    raw = text.encode() if text.isascii() else text.encode("utf-8", "surrogateescape")
+    if b"\r" in raw or b"\n" in raw:
+        return raw.replace(b"\r", b" ").replace(b"\n", b" ")
+    return raw
