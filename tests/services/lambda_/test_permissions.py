@@ -152,3 +152,30 @@ def test_listing_and_reading_are_authorised(functions: Any) -> None:
         with pytest.raises(ClientError) as error:
             getattr(client, operation)(**arguments)
         assert error.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_a_policy_may_be_put_whole(cloud: Any, functions: Any) -> None:
+    functions.create("whole")
+    other = cloud.create_account()
+    arn = f"arn:aws:lambda:us-east-1:{functions.account.id}:function:whole"
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "in", "Effect": "Allow", "Principal": {"AWS": other.id}, "Action": "lambda:InvokeFunction",
+             "Resource": arn},
+            {"Sid": "out", "Effect": "Deny", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": arn,
+             "Condition": {"StringEquals": {"aws:PrincipalAccount": functions.account.id}}},
+        ],
+    }  # fmt: skip
+    put = functions.client.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy))
+    assert allowed(other.client("lambda"), FunctionName=arn)
+    assert not allowed(functions.client, FunctionName=arn)
+    got = functions.client.get_resource_policy(ResourceArn=arn)
+    assert json.loads(got["Policy"])["Statement"] == policy["Statement"]
+    assert got["RevisionId"] == put["RevisionId"]
+    for text in ("{", "[]", '{"Statement": []}', '{"Version": "2012-10-17", "Statement": [{"Effect": "Maybe"}]}'):
+        with pytest.raises(functions.client.exceptions.InvalidParameterValueException):
+            functions.client.put_resource_policy(ResourceArn=arn, Policy=text)
+    functions.client.delete_resource_policy(ResourceArn=arn, RevisionId=put["RevisionId"])
+    assert allowed(functions.client, FunctionName=arn)
+    assert not allowed(other.client("lambda"), FunctionName=arn)

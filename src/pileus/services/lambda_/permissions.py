@@ -42,7 +42,7 @@ def _keys(context: Context, request: Shape) -> dict[str, str]:
     return keys
 
 
-def _existing(reader: Reader, name: FunctionName) -> None:
+def check_existing(reader: Reader, name: FunctionName) -> None:
     """Raises where what is named does not exist, in the words of the permission operations."""
     if FUNCTIONS.get(reader, *name.key) is None:
         raise not_found(name)
@@ -63,9 +63,9 @@ async def add_permission(context: Context, request: Shape) -> Shape:
     statement = _statement(name, request)
 
     def change(tx: Transaction) -> None:
-        _existing(tx, name)
+        check_existing(tx, name)
         policy = POLICIES.get(tx, *name.key, name.qualifier) or ResourcePolicy([], "")
-        _check_revision(policy if policy.statements else None, request.get("RevisionId"), "GetPolicy")
+        check_policy_revision(policy if policy.statements else None, request.get("RevisionId"), "GetPolicy")
         _add(policy, statement)
         POLICIES.put(tx, *name.key, name.qualifier, value=policy)
 
@@ -80,11 +80,11 @@ async def remove_permission(context: Context, request: Shape) -> None:
     def change(tx: Transaction) -> None:
         if FUNCTIONS.get(tx, *name.key) is None:
             raise AWSError("ResourceNotFoundException", f"No policy found for: {name.qualified_arn}", Type="User")
-        _existing(tx, name)
+        check_existing(tx, name)
         policy = POLICIES.get(tx, *name.key, name.qualifier)
         if policy is None:
-            raise _no_policy()
-        _check_revision(policy, request.get("RevisionId"), "GetPolicy")
+            raise no_policy()
+        check_policy_revision(policy, request.get("RevisionId"), "GetPolicy")
         if _remove(policy, request["StatementId"]):
             POLICIES.put(tx, *name.key, name.qualifier, value=policy)
         else:
@@ -117,9 +117,9 @@ async def add_layer_version_permission(context: Context, request: Shape) -> Shap
     }
 
     def change(tx: Transaction) -> ResourcePolicy:
-        _existing_layer(tx, name)
+        check_existing_layer(tx, name)
         policy = LAYER_POLICIES.get(tx, *name) or ResourcePolicy([], "")
-        _check_revision(policy if policy.statements else None, request.get("RevisionId"), "GetLayerPolicy")
+        check_policy_revision(policy if policy.statements else None, request.get("RevisionId"), "GetLayerPolicy")
         _add(policy, statement)
         LAYER_POLICIES.put(tx, *name, value=policy)
         return policy
@@ -133,11 +133,11 @@ async def remove_layer_version_permission(context: Context, request: Shape) -> N
     name = layer_name(context, request["LayerName"], request["VersionNumber"])
 
     def change(tx: Transaction) -> None:
-        _existing_layer(tx, name)
+        check_existing_layer(tx, name)
         policy = LAYER_POLICIES.get(tx, *name)
         if policy is None:
-            raise _no_policy()
-        _check_revision(policy, request.get("RevisionId"), "GetLayerPolicy")
+            raise no_policy()
+        check_policy_revision(policy, request.get("RevisionId"), "GetLayerPolicy")
         if _remove(policy, request["StatementId"]):
             LAYER_POLICIES.put(tx, *name, value=policy)
         else:
@@ -149,10 +149,10 @@ async def remove_layer_version_permission(context: Context, request: Shape) -> N
 @service.operation("GetLayerVersionPolicy", access=on_layer_version("GetLayerVersionPolicy"))
 async def get_layer_version_policy(context: Context, request: Shape) -> Shape:
     name = layer_name(context, request["LayerName"], request["VersionNumber"])
-    _existing_layer(context.store, name)
+    check_existing_layer(context.store, name)
     policy = LAYER_POLICIES.get(context.store, *name)
     if policy is None:
-        raise _no_policy()
+        raise no_policy()
     return {"Policy": orjson.dumps(policy.document).decode(), "RevisionId": policy.revision}
 
 
@@ -199,7 +199,7 @@ def _aws_principal(who: str) -> str:
 
 def _add(policy: ResourcePolicy, statement: dict[str, Any]) -> None:
     sid = statement["Sid"]
-    if any(existing["Sid"] == sid for existing in policy.statements):
+    if any(existing.get("Sid") == sid for existing in policy.statements):
         raise AWSError(
             "ResourceConflictException",
             f"The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the"
@@ -208,6 +208,11 @@ def _add(policy: ResourcePolicy, statement: dict[str, Any]) -> None:
         )
     policy.statements.append(statement)
     policy.revision = revision()
+    check_document(policy)
+
+
+def check_document(policy: ResourcePolicy) -> None:
+    """Raises where it is too long, or no policy."""
     text = orjson.dumps(policy.document)
     if len(text) > limits.POLICY_BYTES:
         raise AWSError(
@@ -215,12 +220,15 @@ def _add(policy: ResourcePolicy, statement: dict[str, Any]) -> None:
             f"The final policy size ({len(text)}) is bigger than the limit ({limits.POLICY_BYTES}).",
             Type="User",
         )
-    parse_policy(text.decode())
+    try:
+        parse_policy(text.decode())
+    except AWSError as error:
+        raise invalid(error.message) from error
 
 
 def _remove(policy: ResourcePolicy, sid: str) -> bool:
     """Whether statements are left."""
-    left = [statement for statement in policy.statements if statement["Sid"] != sid]
+    left = [statement for statement in policy.statements if statement.get("Sid") != sid]
     if len(left) == len(policy.statements):
         raise AWSError(
             "ResourceNotFoundException", f"Statement {sid} is not found in resource policy.", Type="User"
@@ -230,7 +238,7 @@ def _remove(policy: ResourcePolicy, sid: str) -> bool:
     return bool(left)
 
 
-def _check_revision(policy: ResourcePolicy | None, wanted: str | None, source: str) -> None:
+def check_policy_revision(policy: ResourcePolicy | None, wanted: str | None, source: str) -> None:
     if wanted and wanted != (policy.revision if policy else ""):
         raise AWSError(
             "PreconditionFailedException",
@@ -240,11 +248,11 @@ def _check_revision(policy: ResourcePolicy | None, wanted: str | None, source: s
         )
 
 
-def _no_policy() -> AWSError:
+def no_policy() -> AWSError:
     return AWSError("ResourceNotFoundException", "No policy is associated with the given resource.", Type="User")
 
 
-def _existing_layer(reader: Reader, name: LayerName) -> None:
+def check_existing_layer(reader: Reader, name: LayerName) -> None:
     if name.version < 1:
         raise invalid("Layer Version Cannot be less than 1")
     if LAYER_VERSIONS.get(reader, *name) is None:

@@ -108,10 +108,12 @@ class ResourcePolicy(msgspec.Struct):
 
     statements: list[dict[str, Any]]
     revision: str
+    version: str = "2012-10-17"
+    id: str = "default"
 
     @property
     def document(self) -> dict[str, Any]:
-        return {"Version": "2012-10-17", "Id": "default", "Statement": self.statements}
+        return {"Version": self.version, "Id": self.id, "Statement": self.statements}
 
 
 class EventInvokeConfig(msgspec.Struct):
