@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from pileus.security.policy.document import Policy, parse
 from pileus.services.account_public_access import ACCOUNT_PUBLIC_ACCESS_BLOCK
 from pileus.services.s3.state import Bucket
-from pileus.store.interface import Reader
+from pileus.store.interface import Store
 
 SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 ALL = dict.fromkeys(SETTINGS, True)
@@ -38,9 +40,10 @@ _FIXING_OPERATORS = (
 )
 
 
-def block(reader: Reader, bucket: Bucket) -> dict[str, bool]:
+def block(store: Store, bucket: Bucket) -> dict[str, bool]:
     """The settings in force: those of the bucket or its account."""
-    account = ACCOUNT_PUBLIC_ACCESS_BLOCK.get(reader, bucket.account) or {}
+    raw = store.recall(ACCOUNT_PUBLIC_ACCESS_BLOCK.key(bucket.account))
+    account: dict[str, bool] = msgspec.msgpack.decode(raw) if raw is not None else {}
     own = bucket.configurations.get("public_access_block", {})
     return {setting: bool(own.get(setting) or account.get(setting)) for setting in SETTINGS}
 
