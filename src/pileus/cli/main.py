@@ -30,7 +30,7 @@ COMMANDS: dict[str, Command] = {
     "new": Command("new", "new", "Make a small working application to start from."),
     "deploy": Command("deploy", "deploy", "Deploy a SAM or CloudFormation template."),
     "destroy": Command("deploy", "destroy", "Delete a stack and what it made."),
-    "dev": Command("functions", "dev", "Deploy again whenever a file changes."),
+    "dev": Command("dev", "dev", "Deploy, and swap the code of functions as it is saved."),
     "invoke": Command("functions", "invoke", "Call a function and print its answer."),
     "logs": Command("functions", "logs", "Print a function's logs."),
     "replay": Command("functions", "replay", "Call a function again with an earlier event."),
