@@ -28,12 +28,12 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 PASSWORD = "correct horse battery"
 
 
-def deploy(cloud: Any, example: str, *options: str, timeout: float = 100) -> dict[str, str]:
+def deploy(cloud: Any, example: str) -> dict[str, str]:
     """Deploys an example with the command that people use, and answers its stack's outputs."""
     template = EXAMPLES / example / "template.yaml"
     with (Path(tempfile.gettempdir()) / "pileus-building").open("w") as building:
         fcntl.flock(building, fcntl.LOCK_EX)  # Test processes share the folder in which a page is built.
-        result = cloud.pileus("deploy", str(template), "--stack", example, *options, timeout=timeout)
+        result = cloud.pileus("deploy", str(template), "--stack", example, timeout=100)
     assert result.returncode == 0, result.stdout + result.stderr
     [stack] = cloud.root.client("cloudformation").describe_stacks(StackName=example)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -165,8 +165,16 @@ def expire(data: Path, session_token: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def deployed() -> Callable[..., Application]:
-    """Deploys an example of this name on a cloud."""
-    return lambda cloud, example, *options: Application(cloud, deploy(cloud, example, *options))
+    """The example of this name on a cloud, deployed there once."""
+    applications: dict[tuple[int, str], Application] = {}
+
+    def find(cloud: Any, example: str) -> Application:
+        key = (id(cloud), example)
+        if key not in applications:
+            applications[key] = Application(cloud, deploy(cloud, example))
+        return applications[key]
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 Open = Callable[..., Page]
@@ -55,7 +56,9 @@ def titles(page: Page) -> Locator:
     return page.locator("#todos .title")
 
 
-def test_two_people_and_their_todos(todo: Any, open_page: Open) -> None:
+@pytest.mark.parametrize("example", ["todo", pytest.param("todo-node", marks=pytest.mark.slow)])
+def test_two_people_and_their_todos(example: str, cloud: Any, deployed: Any, open_page: Open) -> None:
+    todo = deployed(cloud, example)
     page = open_page(todo.url)
     name = new_name()
     create_account(page, name)
