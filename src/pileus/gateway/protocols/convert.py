@@ -27,12 +27,11 @@ class InvalidError(Exception):
     """A constraint of the model does not hold."""
 
 
-class Converters:
-    """The converters of one service. `opaque` shapes pass as they came."""
+class _Compiled:
+    """Converters by their shapes' names, each compiled at its first use."""
 
-    def __init__(self, opaque: frozenset[str] = frozenset(), *, constraints: bool = True) -> None:
+    def __init__(self, opaque: frozenset[str]) -> None:
         self._opaque = opaque
-        self._constraints = constraints
         self._made: dict[str, Converter] = {}
 
     def of(self, shape: Shape) -> Converter:
@@ -40,15 +39,23 @@ class Converters:
         if made is None:
             # A structure may hold itself: what it holds meanwhile looks the finished one up.
             self._made[shape.name] = lambda value: self._made[shape.name](value)
-            made = self._made[shape.name] = self._compile(shape)
+            # `document` structures hold any JSON.
+            any_json = shape.name in self._opaque or getattr(shape, "is_document_type", False)
+            made = self._made[shape.name] = _as_it_is if any_json else self._compile(shape)
         return made
 
     def _compile(self, shape: Shape) -> Converter:
-        if shape.name in self._opaque:
-            return _as_it_is
-        # `document` structures hold any JSON.
-        if getattr(shape, "is_document_type", False):
-            return _as_it_is
+        raise NotImplementedError
+
+
+class Converters(_Compiled):
+    """The converters of one service. `opaque` shapes pass as they came."""
+
+    def __init__(self, opaque: frozenset[str] = frozenset(), *, constraints: bool = True) -> None:
+        super().__init__(opaque)
+        self._constraints = constraints
+
+    def _compile(self, shape: Shape) -> Converter:
         kind = shape.type_name
         if kind == "structure":
             return self._structure(shape)
@@ -270,25 +277,15 @@ def unexpected(value: Any) -> str:
     return "Unexpected field type"
 
 
-class Encoders:
+class Encoders(_Compiled):
     """From operations' answers to JSON's types: blobs to base64, timestamps to seconds; members the model does not have
-    stay behind."""
+    stay behind. `opaque` shapes go out as they are."""
 
     def __init__(self, opaque: frozenset[str] = frozenset()) -> None:
-        self._opaque = opaque
-        self._made: dict[str, Converter] = {}
-
-    def of(self, shape: Shape) -> Converter:
-        made = self._made.get(shape.name)
-        if made is None:
-            self._made[shape.name] = lambda value: self._made[shape.name](value)
-            made = self._made[shape.name] = self._compile(shape)
-        return made
+        super().__init__(opaque)
 
     def _compile(self, shape: Shape) -> Converter:
         kind = shape.type_name
-        if shape.name in self._opaque or getattr(shape, "is_document_type", False):
-            return _as_it_is
         if kind == "structure":
             # A member may have another name on the wire (rest-json's locationName).
             members = {

@@ -35,6 +35,10 @@ _COMMON_CODES = frozenset(
 )
 
 
+_CAPITAL_MESSAGE = frozenset({"SerializationException", "AccessDeniedException"})
+"""DynamoDB's errors that spell their message so."""
+
+
 class JSON:
     def __init__(self, model: OperationModel, opaque: frozenset[str], checked: Checked) -> None:
         self._checked = checked
@@ -64,10 +68,12 @@ def write_error(service: str, error: AWSError, request_id: str, request: Request
         prefix = _COMMON
     elif prefix and error.code == "ValidationException":
         prefix = "com.amazon.coral.validate#"
-    # Both spellings of the message: some of the models, and so of the SDKs, have one, some the other.
-    body = {"__type": prefix + error.code, "message": error.message, **error.members}
+    body: dict[str, Any] = {"__type": prefix + error.code, **error.members}
     if service not in _NAMESPACES:
-        body["Message"] = error.message
+        # Both spellings: some of the models, and so of the SDKs, have one, some the other.
+        body["message"] = body["Message"] = error.message
+    else:
+        body["Message" if error.code in _CAPITAL_MESSAGE else "message"] = error.message
     headers = {
         "content-type": content_type(service),
         "x-amzn-requestid": request_id,

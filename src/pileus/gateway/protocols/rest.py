@@ -161,4 +161,4 @@ def _scalar(shape: Shape, text: str) -> Any:
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit()
+    return text.isascii() and text.replace(".", "", 1).isdigit()
