@@ -91,6 +91,7 @@ _SCOPE_IN_QUERY = re.compile(
     r"X-Amz-Credential=[^&]+?(?:%2F|/)[0-9]{8}(?:%2F|/)[^&/%]*(?:%2F|/)([^&/%]+)(?:%2F|/)", re.I
 )
 _CREDENTIAL = re.compile(r"(.+)/([0-9]{8})/([^/]*)/([^/]*)/aws4_request\Z")
+_EXPIRES = re.compile(r"-?[0-9]{1,11}\Z")
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
 
 
@@ -156,7 +157,7 @@ def _parse_query(request: Request) -> Claim:
         presigned=True,
     )
     expires = values["X-Amz-Expires"]
-    if not expires.lstrip("-").isdigit() or len(expires) > 12:
+    if not _EXPIRES.match(expires):
         raise SignatureError("incomplete", "X-Amz-Expires should be a number")
     claim.expires = int(expires)
     if claim.expires < 0:
@@ -172,7 +173,7 @@ def _parse_query(request: Request) -> Claim:
 
 def _claim(credential: str, signed: str, signature: str, timestamp: str, token: str, *, presigned: bool) -> Claim:
     found = _CREDENTIAL.match(credential)
-    if not found:
+    if not found or not credential.isascii():
         raise SignatureError(
             "incomplete",
             "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting"

@@ -74,6 +74,8 @@ class Opener:
                 raw = base64.b64decode(token, validate=True)
             except (binascii.Error, ValueError) as error:
                 raise ValueError("not base64") from error
+            if base64.b64encode(raw).decode() != token:
+                raise ValueError("not as it was issued")
             opened = _decode(self._sealer.open(raw, _PURPOSE))
             found = (opened.secret, opened.principal)
             if len(self._opened) >= self._LIMIT:

@@ -36,7 +36,8 @@ def traced(reader: Reader, name: FunctionName, header: str, sampled: str = "0") 
         item.partition(":")[::2] for item in fields.get("Lineage", "").split("|") if ":" in item
     )  # fmt: skip
     own = _mark(name.arn)
-    count = int(rounds[own]) + 1 if rounds.get(own, "").isdigit() else 1
+    seen = rounds.get(own, "")
+    count = int(seen) + 1 if seen.isascii() and seen.isdigit() else 1
     if count > _ROUNDS and get_function(reader, name).recursive_loop == "Terminate":
         raise AWSError(
             "RecursiveInvocationException",

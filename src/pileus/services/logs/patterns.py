@@ -218,7 +218,7 @@ def _at(value: Any, steps: list[str]) -> Any:
     for step in steps:
         if isinstance(value, dict):
             value = value.get(step, _MISSING)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        elif isinstance(value, list) and step.isascii() and step.isdigit() and int(step) < len(value):
             value = value[int(step)]
         else:
             return _MISSING

@@ -99,7 +99,7 @@ def _apply(condition: Any, values: Mapping[str, str], named: set[str], limits: L
     if operator == "content-length-range":
         try:
             least, most = int(condition[1]), int(condition[2])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise _invalid("Invalid Policy: Invalid content-length-range.") from None
         limits.least = max(limits.least, least)
         limits.most = most if limits.most is None else min(limits.most, most)
