@@ -99,6 +99,13 @@ def test_functions_reach_the_internet_and_not_this_machine(isolated, outside, mo
 
 
 def test_a_name_that_nobody_knows(isolated, monkeypatch):
-    monkeypatch.setattr(internet, "resolvers", lambda: [])
-    source = "import socket\ndef handler(event, context):\n    try: socket.getaddrinfo('a.example', 80)\n    except OSError as error: return type(error).__name__"
+    monkeypatch.setattr(internet, "resolvers", list)
+    source = """
+import socket
+def handler(event, context):
+    try:
+        socket.getaddrinfo("a.example", 80)
+    except OSError as error:
+        return type(error).__name__
+"""
     assert isolated.call(source, timeout_s=30) == "gaierror"

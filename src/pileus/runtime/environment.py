@@ -27,7 +27,7 @@ from pileus.runtime.errors import error_payload, how_it_ended, not_started
 from pileus.runtime.extensions import Extensions
 from pileus.runtime.guest_log import GuestLog
 from pileus.runtime.interface import FunctionVersion, Invocation, LogLine, Outcome
-from pileus.runtime.launchers import Sandbox
+from pileus.runtime.launchers import LaunchError, Sandbox
 from pileus.runtime.response_stream import ResponseStream
 
 _clock = time.perf_counter
@@ -157,7 +157,7 @@ class Environment:
 
     @property
     def available(self) -> bool:
-        return self.alive and not self.retired and self._pending is None and (
+        return self.alive and not (self.retired or self.sandbox.doomed) and self._pending is None and (
             self._running is None or self._running.responded
         )  # fmt: skip
 
@@ -452,7 +452,7 @@ class Environment:
 
     def _exited(self) -> None:
         """Called when the last process is gone."""
-        self.alive = False
+        killed, self.alive = not self.alive, False
         for timer in (self._freezer, self._init_timer):
             if timer:
                 timer.cancel()
@@ -463,7 +463,10 @@ class Environment:
             if pending.timer:
                 pending.timer.cancel()
             pending.future.set_exception(NotDeliveredError())
-        if not self.ready.done():
+        if not self.ready.done() and self.sandbox.status is None and not killed:
+            # Its process 1 failed, before anything of the function's ran; Pileus's own log says how.
+            self.ready.set_exception(LaunchError("an execution environment could not be prepared"))
+        elif not self.ready.done():
             kind = "Runtime.ExitError"
             if self.sandbox.not_started:
                 kind = "Runtime.InvalidEntrypoint"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import itertools
 import os
 import shutil
 from collections.abc import Awaitable, Callable
@@ -30,7 +31,8 @@ _ANSWER_S = 5.0
 
 
 def program() -> list[str]:
-    """The command that connects the network namespace on descriptor 9, empty where it is not installed."""
+    """The command that connects the network namespace on descriptor 9, and writes to 10 when it has; empty where it is
+    not installed."""
     path = shutil.which("pasta", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/sbin")
     if path is None or not Path("/dev/net/tun").exists():
         return []
@@ -38,7 +40,19 @@ def program() -> list[str]:
     closed = ["-t", "none", "-u", "none", "-T", "none", "-U", "none", "--no-map-gw"]
     quiet = ["--foreground", "--quiet", "--no-dhcp", "--no-ndp", "--no-dhcpv6", "--no-ra"]
     addresses = ["--ipv4-only", "--config-net", "-a", _ADDRESS, "-n", _BITS, "-g", _GATEWAY]
-    return [path, *quiet, *closed, *addresses, "--runas", "0", "--netns-only", "--netns", "/proc/self/fd/9"]
+    return [
+        path,
+        *quiet,
+        *closed,
+        *addresses,
+        "--runas",
+        "0",
+        "--netns-only",
+        "--netns",
+        "/proc/self/fd/9",
+        "--pid",
+        "/proc/self/fd/10",
+    ]
 
 
 def unreachable() -> list[tuple[str, int]]:
@@ -46,7 +60,7 @@ def unreachable() -> list[tuple[str, int]]:
     own: set[str] = set()
     with contextlib.suppress(OSError):
         lines = Path("/proc/net/fib_trie").read_text().splitlines()
-        own = {before.split()[-1] for before, line in zip(lines, lines[1:], strict=False) if "/32 host LOCAL" in line}
+        own = {before.split()[-1] for before, line in itertools.pairwise(lines) if "/32 host LOCAL" in line}
     networks = [ipaddress.ip_network(text) for text in (*_PRIVATE, *(f"{address}/32" for address in sorted(own)))]
     return [(str(network.network_address), network.prefixlen) for network in networks if not network.is_loopback]
 

@@ -28,8 +28,7 @@ _START = (
 )
 _STARTING_LIMIT_S = 60.0
 _REFILL_PAUSE_S = 0.03
-_CONNECT_S = 0.03
-"""What pasta takes, with some to spare: it does not say when it is done."""
+_CONNECTING_LIMIT_S = 5.0
 
 
 class LaunchError(Exception):
@@ -55,6 +54,7 @@ class Sandbox:
     """The process that leads its network out, once it asked for a name."""
     listeners: list[socket.socket] = field(default_factory=list)
     exited: Callable[[], None] | None = None
+    doomed: bool = False
     status: int | None = None
     """The guest's exit code, negative for a signal."""
     not_started: int = 0
@@ -87,6 +87,7 @@ class Sandbox:
             self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
+        self.doomed = True
         if self.pidfd >= 0:
             self.thaw()  # in a control group of version 1, a frozen process does not die
             with contextlib.suppress(ProcessLookupError):
@@ -95,11 +96,38 @@ class Sandbox:
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
 
+    def close(self) -> None:
+        """Once its processes are gone."""
+        for server in self.servers:
+            server.close()
+        for listener in (self.control, self.resolver, *self.listeners):
+            if listener:
+                listener.close()
+        if self.way_out >= 0:
+            _end(self.way_out)
+        for descriptor in (self.pidfd, self.guest_pidfd, self.output, self.tmp, self.network):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.pidfd = self.guest_pidfd = self.output = self.tmp = self.network = self.way_out = -1
+
     def _signal(self, number: int) -> None:
         """To the runtime's own process."""
         if self.guest_pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.guest_pidfd, number)
+
+
+async def _readable(descriptor: int, limit_s: float) -> None:
+    """Until there is something to read, or the limit."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        async with asyncio.timeout(limit_s):
+            await ready.wait()
+    except TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(descriptor)
 
 
 def _end(pidfd: int) -> None:
@@ -185,7 +213,11 @@ class Launcher:
         future: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._fill()
-        return await future
+        try:
+            async with asyncio.timeout(_STARTING_LIMIT_S):
+                return await future
+        except TimeoutError:
+            raise LaunchError(f"the launcher for {self.plan.name} does not answer") from None
 
     def _fill_later(self) -> None:
         """A refill at once would take the processor from the very start that emptied the place."""
@@ -201,17 +233,20 @@ class Launcher:
             return
         # At most two at a time: more would only take the processors from each other.
         want = min(self.plan.stock + len(self._waiting) - len(self._ready), 2)
-        while len(self._making) < want:
-            self._make(connection)
+        try:
+            while len(self._making) < want:
+                self._make(connection)
+        except OSError as error:  # no descriptor, control group or memory to be had
+            self._refuse_one(f"an execution environment could not be prepared: {error}")
 
     def _make(self, connection: socket.socket) -> None:
         self._made += 1
         number = self._made
+        group = self._groups.make(f"{self._prefix}-{self.plan.name}-{number}") if self._groups else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reading, False)
         ours.setblocking(False)
-        group = self._groups.make(f"{self._prefix}-{self.plan.name}-{number}") if self._groups else None
         sandbox = Sandbox(number, ours, reading, group)
         self._making[number] = sandbox
         self.all.add(sandbox)
@@ -274,13 +309,18 @@ class Launcher:
         self._connecting[self._made] = asyncio.get_running_loop().create_future()
         answer = self._connecting[self._made]
         message = json.dumps({"id": self._made, "connect": True}).encode()
-        socket.send_fds(self._connection, [message], [sandbox.network])
-        process = await answer
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        socket.send_fds(self._connection, [message], [sandbox.network, writing])
+        os.close(writing)
+        try:
+            process = await answer
+            await _readable(reading, _CONNECTING_LIMIT_S)
+        finally:
+            os.close(reading)
         if sandbox.network < 0:  # it ended meanwhile
             _end(process)
             return
         sandbox.way_out = process
-        await asyncio.sleep(_CONNECT_S)
 
     async def _finish(self, sandbox: Sandbox) -> None:
         await self._attach(sandbox)
@@ -303,28 +343,24 @@ class Launcher:
         if sandbox.status is None:
             self._told(sandbox)
         loop.remove_reader(sandbox.control.fileno())
-        sandbox.control.close()
         if sandbox in self._ready:
             self._ready.remove(sandbox)
         if sandbox.exited:
             sandbox.exited()
-        if self._making.pop(sandbox.number, None) and self._waiting:
-            # It died before it was ready: tell one caller, rather than try for ever.
+        if self._making.pop(sandbox.number, None):
+            self._refuse_one("an execution environment could not be prepared")
+        self._discard(sandbox)
+
+    def _refuse_one(self, reason: str) -> None:
+        """What was made for a caller did not come up: it is told, rather than made to wait for ever."""
+        while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
-                future.set_exception(LaunchError("an execution environment could not be prepared"))
-        for server in sandbox.servers:
-            server.close()
-        for listener in sandbox.listeners:
-            listener.close()
-        if sandbox.resolver:
-            sandbox.resolver.close()
-        if sandbox.way_out >= 0:
-            _end(sandbox.way_out)
-        for descriptor in (sandbox.pidfd, sandbox.guest_pidfd, sandbox.output, sandbox.tmp, sandbox.network):
-            if descriptor >= 0:
-                os.close(descriptor)
-        sandbox.pidfd = sandbox.guest_pidfd = sandbox.output = sandbox.tmp = sandbox.network = sandbox.way_out = -1
+                future.set_exception(LaunchError(reason))
+                return
+
+    def _discard(self, sandbox: Sandbox) -> None:
+        sandbox.close()
         self.all.discard(sandbox)
         if sandbox.group:
             self._remove(sandbox.group, 50)
@@ -339,10 +375,15 @@ class Launcher:
         self._connection = None
         if self._process:
             self._process.poll()
-        for future in self._waiting:
-            if not future.done():
-                future.set_exception(LaunchError(f"the launcher for {self.plan.name} ended"))
-        self._waiting.clear()
+        while self._waiting:
+            self._refuse_one(f"the launcher for {self.plan.name} ended")
+        for connecting in self._connecting.values():
+            connecting.cancel()
+        for sandbox in self.all:
+            sandbox.kill()  # the kernel has, but for frozen ones
+        for sandbox in [one for one in self._making.values() if one.pidfd < 0]:  # asked for, and never forked
+            del self._making[sandbox.number]
+            self._discard(sandbox)
 
     async def close(self) -> None:
         """Ends all sandboxes, handed out ones too, and waits until their last process is gone."""

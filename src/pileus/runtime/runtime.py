@@ -266,6 +266,8 @@ class FunctionRuntime:
     async def _start(self, function: FunctionVersion, *, provisioned: bool = False) -> Environment:
         """A new environment, initialised. An init phase that takes too long is done once more, under the function's own
         timeout (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)."""
+        if function.version == "$LATEST":  # what another worker was told to retire
+            self.retire(function.account, function.region, function.name, keep=function)
         try:
             return await self._initialise(function, _INIT_S, provisioned)
         except InitFailedError as error:
@@ -293,7 +295,10 @@ class FunctionRuntime:
             sandbox.group.limit(function.memory_mb, function.ephemeral_storage_mb, _PROCESSES)
         sandbox.handler = environment
         environment.begin(self._assignment(function, language, directories, credentials, environment), limit_s)
-        await asyncio.shield(environment.ready)
+        try:
+            await asyncio.shield(environment.ready)
+        except LaunchError as error:
+            raise AWSError("ServiceException", f"The runtime could not start: {error}.", status=500) from error
         return environment
 
     def _ahead(self, function: FunctionVersion, language: Language, directories: Directories) -> bool:

@@ -10,6 +10,7 @@ every sandbox with it.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -90,7 +91,9 @@ def _connect(program: list[str], descriptors: list[int]) -> int:
     if child == 0:
         os.chroot(root.HOST)
         os.chdir("/")
-        os.dup2(descriptors[0], 9)
+        network, ready = (fcntl.fcntl(descriptor, fcntl.F_DUPFD, 20) for descriptor in descriptors)
+        os.dup2(network, 9)
+        os.dup2(ready, 10)
         linux.execute(program, {"PATH": "/usr/bin:/bin"})
     return child
 
