@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pileus.cli.bundles import bundle
 from pileus.cli.errors import CommandError
-from pileus.services.cloudformation import documents
+from pileus.services.cloudformation import documents, sections
 from pileus.services.cloudformation import template as templates
 from pileus.services.cloudformation.documents import Document, TemplateError
 
@@ -60,8 +60,8 @@ class Source:
         self.document: Document = Document(None, {})
         try:
             self.document = documents.parse(text)
-            self.template = templates.read(self.document.value)
-            templates.check_functions(self.template)
+            self.template = sections.read(self.document.value)
+            sections.check_functions(self.template)
         except TemplateError as error:
             raise self.error(error.message, error.path, error.line) from None
 

@@ -78,7 +78,10 @@ def test_a_bomb_of_aliases_is_not_unfolded() -> None:
         parse("\n".join(rows))
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "- " * 5000])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 5000, "{a: " * 5000, "- " * 5000, '{"a": ' * 300 + "1" + "}" * 300, '{"a":' * 5000 + "1" + "}" * 5000],
+)
 def test_nesting_without_end_is_refused(text: str) -> None:
     with pytest.raises(TemplateError):
         parse(text)

@@ -9,7 +9,8 @@ import pytest
 from pileus.services.cloudformation.documents import TemplateError, parse
 from pileus.services.cloudformation.intrinsics import Scope
 from pileus.services.cloudformation.resources import TYPES
-from pileus.services.cloudformation.template import Template, capabilities, check, desired, outputs, read
+from pileus.services.cloudformation.sections import Template, read
+from pileus.services.cloudformation.template import capabilities, check, desired, outputs
 
 _GROUP = "{Type: AWS::Logs::LogGroup}"
 

@@ -19,6 +19,7 @@ _FUNCTIONS = frozenset({
     "And", "Base64", "Cidr", "Equals", "FindInMap", "GetAtt", "GetAZs", "If", "ImportValue", "Join", "Length",
     "Not", "Or", "Select", "Split", "Sub", "ToJsonString", "Transform",
 })  # fmt: skip
+_TOO_DEEP = "Template format error: the template is nested too deeply"
 _UNSUPPORTED_TAG = "Template format error: the YAML tag {} is not supported"
 _YAML = "tag:yaml.org,2002:"
 
@@ -57,11 +58,25 @@ def parse(text: str) -> Document:
     except (ValueError, RecursionError):
         # Short YAML in braces, or broken JSON: YAML's reader says where.
         return _parse_yaml(text)
+    if _depth(value) > MAX_DEPTH:
+        raise TemplateError(_TOO_DEEP)
     try:
         # JSON is YAML but for tabs between, and escapes of pairs of surrogates.
         return Document(value, _parse_yaml(text.replace("\t", " ")).lines)
     except TemplateError:
         return Document(value, {})
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            item
+            for part in level
+            for item in (part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+        ]
+    return depth
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -100,7 +115,7 @@ class _Builder:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         if len(path) > MAX_DEPTH:
-            raise TemplateError("Template format error: the template is nested too deeply", path, line)
+            raise TemplateError(_TOO_DEEP, path, line)
         if id(node) in self._seen:
             raise TemplateError(
                 "Template format error: YAML aliases are not allowed in CloudFormation templates", path, line

@@ -206,7 +206,7 @@ def _own_references(name: str, argument: Any, path: Path) -> Iterator[Reference]
     elif name == "Condition":
         yield Reference(name, argument, None, path)
     elif name == "Fn::If":
-        yield Reference("Condition", _items(argument, path, 3, 3)[0], None, path)
+        yield Reference("Condition", _condition_name(argument, path), None, path)
     elif name == "Fn::GetAtt":
         logical_id, attribute = _attribute(argument, path)
         yield Reference(name, logical_id, attribute if isinstance(attribute, str) else "", path)
@@ -253,11 +253,15 @@ def _substitution(argument: Any, path: Path) -> tuple[str, dict[str, Any]]:
     return template, variables
 
 
-def _branch(argument: Any, scope: Scope, path: Path) -> Any:
-    name, yes, no = _items(argument, path, 3, 3)
+def _condition_name(argument: Any, path: Path) -> str:
+    name = _items(argument, path, 3, 3)[0]
     if not isinstance(name, str):
         raise TemplateError("Template error: the first value of Fn::If must be a condition's name", path)
-    return yes if scope.condition(name, path) else no
+    return name
+
+
+def _branch(argument: Any, scope: Scope, path: Path) -> Any:
+    return argument[1 if scope.condition(_condition_name(argument, path), path) else 2]
 
 
 def _ref(argument: Any, scope: Scope, path: Path) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pileus.services.cloudformation.documents import TemplateError
+from pileus.services.cloudformation.documents import Path, TemplateError
 from pileus.services.cloudformation.intrinsics import text
 
 NO_ECHO = "****"
@@ -36,10 +36,24 @@ def check_declarations(declared: Any) -> None:
         for key in parameter:
             if key not in _ATTRIBUTES:
                 raise TemplateError(f"Invalid template parameter property '{key}' ({name})", (*path, key))
+        _check_attributes(parameter, path)
         if parameter["Type"] not in _TYPES:
             raise TemplateError(
                 f"Template format error: Unrecognized parameter type: {parameter['Type']}", (*path, "Type")
             )
+
+
+def _check_attributes(parameter: Mapping[str, Any], path: Path) -> None:
+    for key, value in parameter.items():
+        if key in ("AllowedValues", "Default") and isinstance(value, list):
+            fits = all(isinstance(item, str | int | float) for item in value)
+        elif key in ("MinLength", "MaxLength", "MinValue", "MaxValue"):
+            number = _number(value)
+            fits = number is not None and number.is_finite()
+        else:
+            fits = key != "AllowedValues" and isinstance(value, str | int | float)
+        if not fits:
+            raise TemplateError(f"Template format error: {key} of a parameter cannot be that value", (*path, key))
 
 
 def hidden(parameter: Mapping[str, Any]) -> bool:

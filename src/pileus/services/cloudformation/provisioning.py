@@ -37,7 +37,8 @@ from pileus.services.cloudformation.records import (
 )
 from pileus.services.cloudformation.resources import TYPES
 from pileus.services.cloudformation.resources.resource import Caller, ResourceType, Work
-from pileus.services.cloudformation.template import Desired, Template, desired, outputs
+from pileus.services.cloudformation.sections import Template
+from pileus.services.cloudformation.template import Desired, desired, outputs
 from pileus.services.context import Cloud
 from pileus.store.interface import Transaction
 
@@ -397,10 +398,11 @@ class Run:
             await self._record(resource, resource.status, reason=reason)
 
         settings = self.cloud.settings
+        scheme = "https" if settings.tls_certificate else "http"
         return Work(
             self.caller, self.stack.region, self.stack.account, self.stack.name, resource.logical_id,
             resource.properties, suffix=resource.suffix, resumed=resumed, remember=remember,
-            physical_id=resource.physical_id, site=f"localhost:{settings.port}",
+            physical_id=resource.physical_id, site=f"{scheme}://{{}}.localhost:{settings.port}",
         )  # fmt: skip
 
     async def _step(self, step: Callable[[Work], Awaitable[None]], work: Work) -> None:

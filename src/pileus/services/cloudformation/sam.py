@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from pileus.services.cloudformation.documents import TemplateError
-from pileus.services.cloudformation.template import SERVERLESS
+from pileus.services.cloudformation.sections import SERVERLESS
 
 SECONDS = 60.0
 MEMORY = 1 << 30

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterable
 from urllib.parse import unquote, urlsplit
 
 from pileus.aws.errors import AWSError
-from pileus.services.cloudformation import documents, sam
+from pileus.services.cloudformation import documents, sam, sections
 from pileus.services.cloudformation import template as templates
 from pileus.services.cloudformation.access import invalid
 from pileus.services.cloudformation.documents import Document, TemplateError
 from pileus.services.cloudformation.parameters import settle
 from pileus.services.cloudformation.records import Version
 from pileus.services.cloudformation.resources import TYPES
-from pileus.services.cloudformation.template import MAX_BODY, MAX_STORED_BODY, SERVERLESS, Template
+from pileus.services.cloudformation.sections import MAX_BODY, MAX_STORED_BODY, SERVERLESS, Template
 from pileus.services.context import Context
 from pileus.services.operation import Shape
 
@@ -88,8 +88,8 @@ def parse(text: str) -> tuple[Document, Template]:
     document: Document | None = None
     try:
         document = documents.parse(text)
-        template = templates.read(document.value)
-        templates.check_functions(template)
+        template = sections.read(document.value)
+        sections.check_functions(template)
     except TemplateError as problem:
         raise refused(problem, document) from None
     return document, template
@@ -155,7 +155,7 @@ async def expand(context: Context, template: Template, parameters: dict[str, str
         body = await sam.transform(json.loads(json.dumps(body)), parameters, context.region, policies)
         body = {name: section for name, section in body.items() if section not in ({}, None)}
     body.pop("Transform", None)
-    return templates.read(body)
+    return sections.read(body)
 
 
 def _names_policies(template: Template) -> bool:

@@ -1,19 +1,14 @@
-"""A template: its sections, checked, and what it asks for once its conditions are decided.
-
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
-"""
+"""A template held against the resource types that there are, and what it asks for once its conditions are decided."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pileus.services.cloudformation import graph, parameters
+from pileus.services.cloudformation import graph
 from pileus.services.cloudformation.documents import Path, TemplateError
 from pileus.services.cloudformation.intrinsics import (
-    LANGUAGE_EXTENSIONS,
     NO_VALUE,
     Reference,
     Scope,
@@ -25,18 +20,10 @@ from pileus.services.cloudformation.intrinsics import (
 )
 from pileus.services.cloudformation.resources.resource import ResourceType
 from pileus.services.cloudformation.schemas import fit
+from pileus.services.cloudformation.sections import Template
 
 Types = Mapping[str, ResourceType]
 
-SERVERLESS = "AWS::Serverless-2016-10-31"
-EXTENSIONS = "AWS::LanguageExtensions"
-TRANSFORMS = frozenset({SERVERLESS, EXTENSIONS})
-MAX_BODY = 51_200
-MAX_STORED_BODY = 1_048_576
-_SECTIONS = {
-    "AWSTemplateFormatVersion": None, "Description": None, "Metadata": None, "Transform": None, "Globals": None,
-    "Parameters": 200, "Mappings": 200, "Conditions": None, "Resources": 500, "Outputs": 200,
-}  # fmt: skip
 _RESOURCE_KEYS = frozenset({
     "Type", "Properties", "DependsOn", "Condition", "Metadata", "DeletionPolicy", "UpdateReplacePolicy",
 })  # fmt: skip
@@ -45,30 +32,6 @@ _POLICIES = {
     "UpdateReplacePolicy": ("Delete", "Retain"),
 }
 _UNRESOLVED = "Template format error: Unresolved resource dependencies [{}] in the {} block of the template"
-_LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
-
-
-@dataclass(frozen=True)
-class Template:
-    """The checked sections of a template, as the text had them."""
-
-    body: Mapping[str, Any]
-
-    def section(self, name: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.body.get(name) or {}
-        return found
-
-    @property
-    def description(self) -> str:
-        return str(self.body.get("Description") or "")
-
-    @property
-    def transforms(self) -> list[str]:
-        declared = self.body.get("Transform") or []
-        return declared if isinstance(declared, list) else [declared]
-
-    def resource_types(self) -> list[str]:
-        return sorted({resource["Type"] for resource in self.section("Resources").values()})
 
 
 @dataclass(frozen=True)
@@ -82,62 +45,6 @@ class Desired:
     requires: tuple[str, ...]
     deletion_policy: str
     update_replace_policy: str
-
-
-def read(value: Any) -> Template:
-    """Raises TemplateError where `value` does not have the shape of a template. Types and references are not looked at:
-    that is `check`, once transforms are done."""
-    if not isinstance(value, dict):
-        raise TemplateError("Template format error: unsupported structure.", ())
-    for name, content in value.items():
-        if name not in _SECTIONS:
-            raise TemplateError(f"Invalid template property or properties [{name}]", (name,))
-        limit = _SECTIONS[name]
-        if name in ("Parameters", "Mappings", "Conditions", "Resources", "Outputs"):
-            if not isinstance(content, dict):
-                raise TemplateError(f"Template format error: [/{name}] 'null' values are not allowed" if content is None
-                              else f"Template format error: the section {name} must be an object", (name,))  # fmt: skip
-            if limit is not None and len(content) > limit:
-                raise TemplateError(
-                    f"Template format error: Number of {name.lower()}, {len(content)}, "
-                    f"is greater than maximum allowed, {limit}",
-                    (name,),
-                )
-    version = value.get("AWSTemplateFormatVersion", "2010-09-09")
-    if str(version) != "2010-09-09":
-        raise TemplateError(
-            f"Template format error: unsupported value for AWSTemplateFormatVersion: {version}.",
-            ("AWSTemplateFormatVersion",),
-        )
-    if not isinstance(value.get("Description", ""), str):
-        raise TemplateError("Template format error: Description must be a string", ("Description",))
-    parameters.check_declarations(value.get("Parameters") or {})
-    if not value.get("Resources"):
-        raise TemplateError("Template format error: At least one Resources member must be defined.", ("Resources",))
-    for logical_id, resource in value["Resources"].items():
-        _read_resource(logical_id, resource)
-    template = Template(value)
-    for transform in template.transforms:
-        if transform not in TRANSFORMS:
-            raise TemplateError(f"Pileus does not implement the transform {transform}", ("Transform",))
-    if "Globals" in value and SERVERLESS not in template.transforms:
-        raise TemplateError(f"The section Globals needs Transform: {SERVERLESS}", ("Globals",))
-    return template
-
-
-def _read_resource(logical_id: str, resource: Any) -> None:
-    path = ("Resources", logical_id)
-    if not _LOGICAL_ID.fullmatch(str(logical_id)):
-        raise TemplateError(f"Template format error: Resource name {logical_id} is non alphanumeric.", path)
-    if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
-        raise TemplateError(
-            f"Template format error: [{'/'.join(path)}] Every Resources object must contain a Type member.", path
-        )
-    properties = resource.get("Properties", {})
-    if not isinstance(properties, dict):
-        raise TemplateError(
-            f"Template format error: [{'/'.join(path)}/Properties] must be an object", (*path, "Properties")
-        )
 
 
 def check(template: Template, types: Types) -> None:
@@ -206,21 +113,12 @@ def fit_properties(kind: ResourceType, properties: Mapping[str, Any], path: Path
     }
 
 
-def _check_output(template: Template, name: str, output: Any, types: Types) -> None:
+def _check_output(template: Template, name: str, output: dict[str, Any], types: Types) -> None:
     path: Path = ("Outputs", name)
-    if not isinstance(output, dict) or "Value" not in output:
-        raise TemplateError(f"Template format error: Every Outputs member must contain a Value object ({name})", path)
-    for key in output:
-        if key not in ("Value", "Description", "Export", "Condition"):
-            raise TemplateError(f"Template format error: unknown attribute {key} of an output", (*path, key))
     if "Condition" in output and output["Condition"] not in template.section("Conditions"):
         raise TemplateError(f"Template format error: Unresolved condition dependency {output['Condition']}", path)
-    export = output.get("Export")
-    if export is not None and (not isinstance(export, dict) or set(export) != {"Name"}):
-        raise TemplateError("Template format error: Export must contain a Name and nothing else", (*path, "Export"))
-    _check_references(
-        template, references({k: v for k, v in output.items() if k != "Condition"}, path), types, within="Outputs"
-    )
+    parts = {key: item for key, item in output.items() if key != "Condition"}
+    _check_references(template, references(parts, path), types, within="Outputs")
 
 
 def _check_references(template: Template, found: Iterable[Reference], types: Types, within: str) -> None:
@@ -247,26 +145,6 @@ def _check_references(template: Template, found: Iterable[Reference], types: Typ
                 _UNRESOLVED.format(name, within),
                 path,
             )
-
-
-def check_functions(template: Template) -> None:
-    """Raises TemplateError for functions that need a transform which the template does not declare."""
-    if EXTENSIONS not in template.transforms:
-        for path, name in _calls(template.body, ()):
-            if name in LANGUAGE_EXTENSIONS:
-                raise TemplateError(f"Template error: {name} needs Transform: {EXTENSIONS}", path)
-
-
-def _calls(value: Any, path: Path) -> Iterable[tuple[Path, str]]:
-    call = function_of(value)
-    if call is not None:
-        yield path, call[0]
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _calls(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _calls(item, (*path, index))
 
 
 def desired(template: Template, scope: Scope, types: Types) -> dict[str, Desired]:

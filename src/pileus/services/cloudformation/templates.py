@@ -14,9 +14,9 @@ from pileus.services.cloudformation.intrinsics import text
 from pileus.services.cloudformation.parameters import hidden
 from pileus.services.cloudformation.records import Version
 from pileus.services.cloudformation.resources import TYPES
+from pileus.services.cloudformation.sections import Template
 from pileus.services.cloudformation.stacks import present
 from pileus.services.cloudformation.submission import body_of, parse, refused
-from pileus.services.cloudformation.template import Template
 from pileus.services.context import Context
 from pileus.services.operation import Shape
 

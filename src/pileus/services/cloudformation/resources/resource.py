@@ -41,7 +41,8 @@ class Work:
     attributes: dict[str, Any] = field(default_factory=dict)
     suffix: str = ""
     resumed: bool = False
-    site: str = "localhost"
+    site: str = "http://{}.localhost"
+    """Where a bucket answers as a website."""
     remember: Callable[[str], Awaitable[None]] = _nobody
 
     async def call(self, service: str, operation: str, /, **request: Any) -> dict[str, Any]:

@@ -166,7 +166,7 @@ async def create(work: Work) -> None:
         "DomainName": f"{name}.s3.amazonaws.com",
         "DualStackDomainName": f"{name}.s3.dualstack.{work.region}.amazonaws.com",
         "RegionalDomainName": f"{name}.s3.{work.region}.amazonaws.com",
-        "WebsiteURL": f"http://{name}.{work.site}",
+        "WebsiteURL": work.site.format(name),
     }
 
 
