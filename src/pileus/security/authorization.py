@@ -142,7 +142,7 @@ class Authorizer:
         """Whether the role's trust policy lets `principal`, who is not the caller but whom the caller proved to be,
         assume it: for the operations that come with a token of an identity provider instead of a signature."""
         values = RequestValues(context, principal, keys, {}, role.account)
-        policies = resource_set((parse(role.trust, "trust"),), True)
+        policies = resource_set((parse(identities.trust_policy(self._store, role), "trust"),), True)
         question = Question(
             principal, action, role.arn, values, role.account, resource_policies=policies, trust=True
         )  # fmt: skip

@@ -63,6 +63,8 @@ class Role(msgspec.Struct, kw_only=True):
     id: str
     created: float
     trust: str
+    trusted: dict[str, str] = {}
+    """Unique ids of the users and roles that the trust policy names, by ARN, as they were when it was written."""
     description: str = ""
     max_session_duration: int = 3600
     tags: Tags = {}
@@ -162,6 +164,37 @@ def role_of_arn(reader: Reader, text: str) -> Role | None:
         return None
     found = role(reader, parts[4], parts[5].rpartition("/")[2])
     return found if found is not None and found.arn == text else None
+
+
+def entity_of_arn(reader: Reader, text: str) -> User | Role | None:
+    """The user or role of an ARN."""
+    parts = text.split(":", 5)
+    if len(parts) != 6 or not parts[5].startswith("user/"):
+        return role_of_arn(reader, text)
+    found = user(reader, parts[4], parts[5].rpartition("/")[2])
+    return found if found is not None and found.arn == text else None
+
+
+def trust_policy(reader: Reader, of: Role) -> str:
+    """The role's trust policy as it is in force: who was trusted and is gone stands there by unique id, so that nobody
+    who is made anew under the old name is trusted in their place
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html)."""
+    gone = {}
+    for text, id in of.trusted.items():
+        entity = entity_of_arn(reader, text)
+        if entity is None or entity.id != id:
+            gone[text] = id
+    if not gone:
+        return of.trust
+    document = json.loads(of.trust)
+    statements = document["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in ("Principal", "NotPrincipal"):
+            named = statement.get(element)
+            if isinstance(named, dict) and "AWS" in named:
+                texts = named["AWS"] if isinstance(named["AWS"], list) else [named["AWS"]]
+                named["AWS"] = [gone.get(text, text) for text in texts]
+    return json.dumps(document)
 
 
 @cache

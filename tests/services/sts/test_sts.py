@@ -87,6 +87,21 @@ def test_nobody_can_tell_whether_a_role_exists(account: Any, iam: Any, user: Any
     assert messages.pop().endswith("because no role trust policy allows the sts:AssumeRole action")
 
 
+def test_who_is_made_anew_under_an_old_name_is_not_trusted(account: Any, iam: Any, user: Any) -> None:
+    arn = role(iam, "r", trust({"AWS": f"arn:aws:iam::{account.id}:user/u"}))
+    assert user.client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+    iam.delete_access_key(UserName="u", AccessKeyId=user.access_key_id)
+    iam.delete_user_policy(UserName="u", PolicyName="p")
+    iam.delete_user(UserName="u")
+    named = iam.get_role(RoleName="r")["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
+    assert named[0].startswith("AIDA")
+    iam.create_user(UserName="u")
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=EVERYTHING)
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    other = type(account)(account.endpoint, account.id, key["AccessKeyId"], key["SecretAccessKey"])
+    assert refusal(other.client("sts").assume_role, RoleArn=arn, RoleSessionName="session")[0] == "AccessDenied"
+
+
 def test_external_id(account: Any, iam: Any, user: Any) -> None:
     arn = role(iam, "r", trust({"AWS": account.id}, StringEquals={"sts:ExternalId": "42"}))
     sts = user.client("sts")

@@ -155,7 +155,7 @@ def _detail(reader: Reader, account: str, entity: User | Group | Role | ManagedP
     managed = [{"PolicyName": policy.name, "PolicyArn": policy.arn} for policy in attached]
     inline = [{"PolicyName": name, "PolicyDocument": encoded(text)} for name, text in entity.inline.items()]
     if isinstance(entity, Role):
-        shape = role_shape(entity, detail=True)
+        shape = role_shape(reader, entity, detail=True)
         shape.pop("MaxSessionDuration")
         shape.pop("Description", None)
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from pileus.security.identities import role_of_arn, user
+from pileus.security.identities import entity_of_arn
 from pileus.security.policy.document import Policy, parse
 from pileus.security.policy.validation import malformed
 from pileus.services.iam.errors import limit_exceeded
@@ -13,7 +13,7 @@ from pileus.store.interface import Reader
 
 MANAGED_LIMIT = 6144
 TRUST_LIMIT = 2048
-_ENTITY = re.compile(r"^arn:aws:iam::(\d{12}):(user|role)/(.+)$")
+_ENTITY = re.compile(r"^arn:aws:iam::\d{12}:(user|role)/.+$")
 
 
 def size(text: str) -> int:
@@ -32,22 +32,19 @@ def managed_document(text: str) -> Policy:
     return policy
 
 
-def trust_policy(reader: Reader, text: str) -> Policy:
-    """A trust policy may only name users and roles that exist."""
+def trust_policy(reader: Reader, text: str) -> dict[str, str]:
+    """The unique ids, by ARN, of the users and roles that a trust policy names; it may only name those that exist."""
     policy = parse(text, "trust")
     if size(text) > TRUST_LIMIT:
         raise limit_exceeded(f"Cannot exceed quota for ACLSizePerRole: {TRUST_LIMIT}")
+    found: dict[str, str] = {}
     for statement in policy.statements:
         element = statement.principal or statement.not_principal
         for name in sorted(element.texts()) if element else ():
-            entity = _ENTITY.match(name)
-            if entity and not _exists(reader, name, *entity.groups()):
+            if not _ENTITY.match(name):
+                continue
+            entity = entity_of_arn(reader, name)
+            if entity is None:
                 raise malformed(f'Invalid principal in policy: "AWS":"{name}"')
-    return policy
-
-
-def _exists(reader: Reader, arn: str, account: str, kind: str, name: str) -> bool:
-    if kind == "role":
-        return role_of_arn(reader, arn) is not None
-    found = user(reader, account, name.rpartition("/")[2])
-    return found is not None and found.arn == arn
+            found[name] = entity.id
+    return found

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pileus.aws.arn import arn
-from pileus.security.identities import GROUPS, ROLES, USERS, Group, Role, User, changed, managed_policy
+from pileus.security.identities import GROUPS, ROLES, USERS, Group, Role, User, changed, managed_policy, trust_policy
 from pileus.services.context import Context
 from pileus.services.iam.errors import no_such_entity, validation_error
 from pileus.services.operation import Access, AccessRule, Shape
@@ -161,14 +161,14 @@ def group_shape(group: Group) -> Shape:
     }
 
 
-def role_shape(role: Role, *, detail: bool = False) -> Shape:
+def role_shape(reader: Reader, role: Role, *, detail: bool = False) -> Shape:
     shape: Shape = {
         "Path": role.path,
         "RoleName": role.name,
         "RoleId": role.id,
         "Arn": role.arn,
         "CreateDate": date(role.created),
-        "AssumeRolePolicyDocument": encoded(role.trust),
+        "AssumeRolePolicyDocument": encoded(trust_policy(reader, role)),
         "MaxSessionDuration": role.max_session_duration,
     }
     if role.description:

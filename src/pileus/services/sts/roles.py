@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pileus.aws.errors import AWSError
-from pileus.security.identities import role_of_arn
+from pileus.security.identities import role_of_arn, trust_policy
 from pileus.security.policy.document import parse
 from pileus.security.policy.patterns import Value
 from pileus.security.principals import Session
@@ -43,7 +43,7 @@ def _on_role(context: Context, request: Shape) -> Iterable[Access]:
         actions.append("sts:TagSession")
     if source_identity:
         actions.append("sts:SetSourceIdentity")
-    trust = (parse(role.trust, "trust"),)
+    trust = (parse(trust_policy(context.store, role), "trust"),)
     return [Access(action, role.arn, keys, trust, role.account) for action in actions]
 
 
