@@ -94,7 +94,7 @@ def _make(client: Client) -> None:
     )  # fmt: skip
     allowed = {
         "Effect": "Allow",
-        "Action": ["dynamodb:GetItem", "cognito-identity:GetOpenIdTokenForDeveloperIdentity"],
+        "Action": ["dynamodb:GetItem", "cognito-identity:GetOpenIdTokenForDeveloperIdentity", "logs:*"],
         "Resource": "*",
     }
     iam.put_role_policy(

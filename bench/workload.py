@@ -85,6 +85,9 @@ def create_role(client: Client) -> str:
     statement = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     role = client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)["Role"]
+    allowed = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    client("iam").put_role_policy(RoleName=ROLE, PolicyName="logs", PolicyDocument=policy)
     arn: str = role["Arn"]
     return arn
 
