@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -116,7 +117,7 @@ class Environment:
 
     def begin(self, assignment: dict[str, Any], init_limit_s: float) -> None:
         """Gives the sandbox its function. `ready` is done when the runtime asks for its first invocation."""
-        self._extensions = Extensions(self.function, assignment["extensions"])
+        self._extensions = Extensions(self.function, [Path(path).name for path in assignment["extensions"]])
         self._assignment = assignment
         self.sandbox.exited = self._exited
         self._init_began = _clock()

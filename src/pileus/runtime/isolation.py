@@ -13,7 +13,7 @@ from typing import Any
 
 from pileus.runtime import cgroups, internet
 from pileus.runtime.interface import Directories
-from pileus.runtime.languages.language import TASK, Language
+from pileus.runtime.languages.language import LAYERS, RUNTIME, TASK, Language
 from pileus.runtime.launchers import Plan
 
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -44,6 +44,8 @@ class Machine:
     groups: cgroups.Groups | None
     barriers: dict[str, bool]
     missing: list[str]
+    libraries: Path
+    """What /var/runtime is where there is none."""
     internet: list[str]
     """The command that leads a sandbox's network out, empty for none."""
     uids: range
@@ -66,8 +68,11 @@ class Machine:
             "unreachable": internet.unreachable() if self.isolated else [],
             "ports": ports,
             "freezer": self.groups.freezer if self.groups else "",
-            "prestart": list(language.prestart) if ahead else [],
+            "prestart": list(language.prestart) if ahead and self.isolated else [],
         }
+        if not self.isolated:
+            _link(language.provides(), self.libraries)
+            ahead = False
         name, stock = (language.launcher, language.stock) if ahead else (f"{language.launcher}-exec", 0)
         return Plan(name, language.python or _own_python(), language.preload and ahead, stock, configuration)
 
@@ -76,16 +81,17 @@ class Machine:
         limits = {}
         if not self.barriers["memory"]:
             limits["DATA"] = memory_mb << 20
-        if not self.barriers["pids"]:
+        if not self.barriers["pids"] and self.barriers["user"]:  # counted within the guest's user namespace
             limits["NPROC"] = 1024
         return limits
 
-    def adapt(self, variables: dict[str, str], directories: Directories) -> dict[str, str]:
-        """Without a mount namespace there is no /var/task: the variables then name the directories themselves."""
+    def place(self, text: str, directories: Directories) -> str:
+        """Without a mount namespace there is no /var/task, /opt and /var/runtime: what names them names the directories
+        themselves."""
         if self.isolated:
-            return variables
-        task = str(directories.task)
-        return {name: task if value == TASK else value for name, value in variables.items()}
+            return text
+        layers = str(directories.layers[0]) if directories.layers else "/nonexistent"
+        return text.replace(TASK, str(directories.task)).replace(LAYERS, layers).replace(RUNTIME, str(self.libraries))
 
     def report(self) -> dict[str, Any]:
         way_out = "as from Lambda without a VPC" if self.internet else "none: install pasta (Debian's passt)"
@@ -97,6 +103,13 @@ class Machine:
             "missing": self.missing,
             "outbound": way_out,
         }
+
+
+def _link(entries: dict[str, str], folder: Path) -> None:
+    folder.mkdir(exist_ok=True, mode=0o755)
+    for name, source in entries.items():
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(source)
 
 
 def _own_python() -> str:
@@ -117,14 +130,19 @@ def _uids() -> range:
     return most
 
 
+def _ask_the_kernel(state: Path) -> dict[str, bool]:
+    """See sandbox.probe."""
+    if sys.platform != "linux":
+        return {}
+    command = [_own_python(), "-I", "-c", _PROBE.format(str(_SOURCE)), str(state / "root")]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    found: dict[str, bool] = json.loads(answer.stdout) if answer.returncode == 0 else {}
+    return found
+
+
 def find(name: str, state: Path) -> Machine:
     """`name` is that of this cloud's control groups. Takes a tenth of a second: call it off the event loop."""
-    found: dict[str, bool] = {}
-    if sys.platform == "linux":
-        command = [_own_python(), "-I", "-c", _PROBE.format(str(_SOURCE)), str(state / "root")]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
-        if answer.returncode == 0:
-            found = json.loads(answer.stdout)
+    found = _ask_the_kernel(state)
     groups = cgroups.find(name) if found else None
     controllers = groups.controllers if groups else frozenset()
     isolated = all(found.get(barrier) for barrier in _NAMESPACES)
@@ -148,6 +166,7 @@ def find(name: str, state: Path) -> Machine:
         groups,
         barriers,
         missing,
+        state / "libraries",
         internet.program() if isolated else [],
         _uids(),
     )

@@ -28,7 +28,7 @@ from pileus.runtime.interface import (
     Limits,
     Outcome,
 )
-from pileus.runtime.languages.language import TASK, Language
+from pileus.runtime.languages.language import LAYERS, Language
 from pileus.runtime.launchers import API_PORT, Launcher, LaunchError, Sandbox
 from pileus.runtime.variables import variables
 
@@ -151,9 +151,7 @@ class FunctionRuntime:
         language = languages.find(runtime)
         reason = self.missing(runtime)
         if language is None or reason:
-            raise AWSError(
-                "InvalidRuntimeException", f"The runtime {runtime} cannot run: {reason}.", status=502, Type="User"
-            )
+            raise _cannot_run(runtime, str(reason))
         return language
 
     def prepare(self, runtime: str) -> None:
@@ -284,6 +282,8 @@ class FunctionRuntime:
             except LaunchError as error:
                 raise AWSError("ServiceException", f"The runtime could not start: {error}.", status=500) from error
         directories = await self._dependencies.code(function)
+        if len(directories.layers) > 1 and not self._machine.isolated:
+            raise _cannot_run(function.runtime, "several layers need a mount namespace, which this machine has not")
         credentials = await self._dependencies.credentials(function)
         try:
             sandbox = await self._launcher(language, ahead=self._ahead(function, language, directories)).take()
@@ -320,13 +320,17 @@ class FunctionRuntime:
             function, language, credentials, api=api, endpoint=f"http://{cloud}", log_stream=environment.log_stream,
             provisioned=environment.provisioned,
         )  # fmt: skip
+        program = language.program(function, directories)
         return {
             "task": str(directories.task),
             "layers": [str(layer) for layer in directories.layers],
             "tmp_mb": function.ephemeral_storage_mb,
-            "environment": self._machine.adapt(values, directories),
-            "program": _wrapped(function, language.program(function, directories)),
-            "extensions": _extensions(directories),
+            "environment": {name: self._machine.place(value, directories) for name, value in values.items()},
+            "program": [self._machine.place(word, directories) for word in _wrapped(function, program)],
+            "extensions": [
+                self._machine.place(f"{LAYERS}/extensions/{name}", directories) for name in _extensions(directories)
+            ],
+            "layers_root": self._machine.place(LAYERS, directories),
             "modules": _modules(directories) if language.preload else [],
             "limits": self._machine.limits(function.memory_mb),
         }
@@ -437,6 +441,10 @@ class FunctionRuntime:
         }
 
 
+def _cannot_run(runtime: str, reason: str) -> AWSError:
+    return AWSError("InvalidRuntimeException", f"The runtime {runtime} cannot run: {reason}.", status=502, Type="User")
+
+
 def _wrapped(function: FunctionVersion, program: list[str]) -> list[str]:
     """https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html#runtime-wrapper"""
     wrapper = dict(function.environment).get("AWS_LAMBDA_EXEC_WRAPPER")
@@ -470,6 +478,3 @@ def _modules(directories: Directories) -> list[str]:
         if folder.is_dir():
             names.update(entry.name.partition(".")[0] for entry in folder.iterdir())
     return sorted(names)
-
-
-__all__ = ["TASK", "FunctionRuntime", "open_runtime"]

@@ -9,8 +9,6 @@ from typing import Any
 
 from pileus.runtime.sandbox import linux, python_runtime
 
-EXTENSIONS = "/opt/extensions"
-
 
 def run(assignment: dict[str, Any], process_1: socket.socket) -> None:
     environment: dict[str, str] = assignment["environment"]
@@ -29,7 +27,7 @@ def run(assignment: dict[str, Any], process_1: socket.socket) -> None:
             process_1.send(str(error.errno).encode())
             os._exit(1)
     process_1.close()
-    python_runtime.run(environment, assignment["modules"])
+    python_runtime.run(environment, assignment["modules"], assignment["layers_root"])
 
 
 def _start(extension: str, environment: dict[str, str]) -> None:
@@ -39,5 +37,5 @@ def _start(extension: str, environment: dict[str, str]) -> None:
         os.waitpid(middle, 0)
         return
     if os.fork() == 0:
-        linux.execute([f"{EXTENSIONS}/{extension}"], environment)
+        linux.execute([extension], environment)
     os._exit(0)

@@ -61,20 +61,21 @@ def _share_models(loaders: Any) -> None:
     loaders.Loader.__init__ = initialise_and_share
 
 
-def run(environment: dict[str, str], own: list[str]) -> None:
-    """Runs the handler until the environment ends. `own` are names of modules and packages in the function's code
-    and layers: what was warmed under such a name is forgotten, as the function's own comes first."""
-    task = environment["LAMBDA_TASK_ROOT"]
+def run(environment: dict[str, str], own: list[str], layers: str) -> None:
+    """Runs the handler until the environment ends. `layers` is the directory of the layers; `own` are names of modules
+    and packages in the function's code and layers: what was warmed under such a name is forgotten, as the function's
+    own comes first."""
+    task, runtime = environment["LAMBDA_TASK_ROOT"], environment["LAMBDA_RUNTIME_DIR"]
     os.environ.clear()
     os.environ.update(environment)
     # Log records go through the same pipe as what is printed, in frames that keep their lines together.
     os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(os.dup(1))
     time.tzset()
-    layers = f"{root.LAYERS}/python"
+    layers += "/python"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     user = environment.get("PYTHONPATH", "").split(":")
-    first = [task, *(path for path in user if path and path != root.RUNTIME)]
-    first += [f"{layers}/lib/python{version}/site-packages", layers, root.RUNTIME]
+    first = [task, *(path for path in user if path and path != runtime)]
+    first += [f"{layers}/lib/python{version}/site-packages", layers, runtime]
     sys.path[:] = [*first, *(path for path in sys.path if path not in first)]
     sys.argv = ["bootstrap", environment["_HANDLER"]]
     _forget(own)
