@@ -58,15 +58,19 @@ def _cache(home: Path) -> Path:
     digest = hashlib.blake2b(str(home).encode(), digest_size=8)
     for source in sorted(_SOURCE.glob("*.java")):
         digest.update(source.read_bytes())
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    return Path(base) / "pileus" / f"java-{digest.hexdigest()}"
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "pileus"
+    if base.is_relative_to("/tmp"):  # noqa: S108  functions have a /tmp of their own, and would not find it there
+        base = Path(f"/var/tmp/pileus-{os.getuid()}")  # noqa: S108
+    return base / f"java-{digest.hexdigest()}"
 
 
 def _prepare(home: Path, cache: Path) -> None:
     """Made beside and renamed: two clouds may start at once, and one may be killed."""
-    if cache.exists():
+    if cache.exists() and cache.stat().st_uid == os.getuid():
         return
-    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if cache.parent.stat().st_uid != os.getuid():
+        raise RuntimeError(f"{cache.parent} belongs to somebody else")
     made = Path(tempfile.mkdtemp(dir=cache.parent))
     made.chmod(0o755)
     sources = map(str, sorted(_SOURCE.glob("*.java")))
