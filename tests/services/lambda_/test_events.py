@@ -33,7 +33,7 @@ class Scripted:
         self.time_of = time_of
         self.runs: list[tuple[float, str]] = []
 
-    def resolve(self, reader: Any, name: FunctionName) -> Any:
+    def resolve(self, name: FunctionName) -> Any:
         return name
 
     async def run(self, name: FunctionName, version: Any, invocation: Invocation) -> Outcome:

@@ -8,43 +8,31 @@ qualifier is another resource than the function itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from pileus.aws.arn import arn
-from pileus.security.policy.document import Policy, parse
 from pileus.services.context import Context
+from pileus.services.lambda_.catalog import Catalog, compiled
 from pileus.services.lambda_.names import FunctionName, function_name, layer_name
-from pileus.services.lambda_.records import FUNCTIONS, LAYER_POLICIES, POLICIES, ResourcePolicy
+from pileus.services.lambda_.records import FUNCTIONS, LAYER_POLICIES
 from pileus.services.operation import Access, AccessRule, Shape
 
 Keys = dict[str, str | tuple[str, ...]]
 MoreKeys = Callable[[Context, Shape], Mapping[str, str | tuple[str, ...]]]
 
 
-@lru_cache(4096)
-def _parsed(text: bytes) -> Policy:
-    return parse(text.decode())
-
-
-def resource_policies(policy: ResourcePolicy | None) -> tuple[Policy, ...]:
-    return () if policy is None else (_parsed(orjson.dumps(policy.document)),)
-
-
 def to_function(
     context: Context, action: str, name: FunctionName, keys: Mapping[str, str | tuple[str, ...]] | None = None
 ) -> Access:
     """Access to a function with the policy that is attached to what was named, and its tags."""
-    function = FUNCTIONS.get(context.store, *name.key)
-    policy = POLICIES.get(context.store, *name.key, name.qualifier) if function else None
+    catalog = context.cloud.part(Catalog).refresh()
+    function = catalog.get(FUNCTIONS, *name.key)
     tags = {f"aws:resourcetag/{key.lower()}": value for key, value in function.tags.items()} if function else {}
     return Access(
         f"lambda:{action}",
         name.qualified_arn,
         {**tags, **(keys or {})},
-        resource_policies(policy),
+        catalog.policies(name) if function else (),
         name.account,
     )
 
@@ -82,7 +70,7 @@ def on_layer_version(action: str) -> AccessRule:
 def to_layer_version(context: Context, action: str, layer: str, version: int = 0) -> Access:
     name = layer_name(context, layer, version)
     policy = LAYER_POLICIES.get(context.store, name.account, name.region, name.name, name.version)
-    return Access(f"lambda:{action}", name.version_arn, {}, resource_policies(policy), name.account)
+    return Access(f"lambda:{action}", name.version_arn, {}, compiled(policy), name.account)
 
 
 def on_layer(action: str) -> AccessRule:

@@ -193,7 +193,7 @@ class EventQueue:
             return
         execution = self._cloud.part(Execution)
         try:
-            version = execution.resolve(self._store, event.function)
+            version = execution.resolve(event.function)
             outcome = await execution.run(
                 event.function,
                 version,

@@ -20,6 +20,7 @@ from pileus.runtime.interface import (
 )
 from pileus.services.context import Cloud
 from pileus.services.lambda_ import limits, service
+from pileus.services.lambda_.catalog import Catalog
 from pileus.services.lambda_.log_delivery import LogDelivery
 from pileus.services.lambda_.metrics import Metrics
 from pileus.services.lambda_.names import FunctionName
@@ -36,7 +37,6 @@ from pileus.services.lambda_.records import (
     version_number,
 )
 from pileus.services.lambda_.roles import Roles
-from pileus.store.interface import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,15 +74,17 @@ class Execution:
         layers = [await packages.folder(tree) for tree in function.layers]
         return Directories(await packages.folder(function.code), tuple(layers))
 
-    def resolve(self, reader: Reader, name: FunctionName) -> Version:
-        """The version that an invocation of `name` runs; of an alias with weights, one by chance."""
+    def resolve(self, name: FunctionName) -> Version:
+        """The version that an invocation of `name` runs; of an alias with weights, one by chance. Not to be
+        changed."""
+        catalog = self._cloud.part(Catalog).refresh()
         number = version_number(name.qualifier)
         if number is None:
-            alias = ALIASES.get(reader, *name.key, name.qualifier)
+            alias = catalog.get(ALIASES, *name.key, name.qualifier)
             if alias is None:
                 raise not_found(name)
             number = version_number(self._routed(alias.version, alias.weights))
-        version = VERSIONS.get(reader, *name.key, number) if number is not None and number < 1 << 32 else None
+        version = catalog.get(VERSIONS, *name.key, number) if number is not None and number < 1 << 32 else None
         if version is None:
             raise not_found(name)
         return version
@@ -111,9 +113,7 @@ class Execution:
         """Runs it to its end and counts it for the function's account."""
         self._cloud.part(Recordings).add(name, invocation)
         with self._cloud.part(Metrics).counting(name) as counted:
-            outcome = await self.runtime.invoke(
-                self.runnable(name, version), invocation, self._limits(self._cloud.store, name)
-            )
+            outcome = await self.runtime.invoke(self.runnable(name, version), invocation, self._limits(name))
             counted(outcome)
         self._bill(name, version.configuration, outcome)
         return outcome
@@ -122,9 +122,7 @@ class Execution:
         """Answers when the response begins; counted when its stream ends."""
         self._cloud.part(Recordings).add(name, invocation)
         with self._cloud.part(Metrics).counting(name) as counted:
-            outcome = await self.runtime.invoke_streaming(
-                self.runnable(name, version), invocation, self._limits(self._cloud.store, name)
-            )
+            outcome = await self.runtime.invoke_streaming(self.runnable(name, version), invocation, self._limits(name))
             if outcome.stream is None:
                 counted(outcome)
                 self._bill(name, version.configuration, outcome)
@@ -167,11 +165,13 @@ class Execution:
                 except AWSError as error:
                     self.provision_failures[name] = error.message
 
-    def _limits(self, reader: Reader, name: FunctionName) -> Limits:
-        function = FUNCTIONS.get(reader, *name.key)
+    def _limits(self, name: FunctionName) -> Limits:
+        """As of `resolve`."""
+        catalog = self._cloud.part(Catalog)
+        function = catalog.get(FUNCTIONS, *name.key)
         if function is None:
             raise not_found(name)
-        taken = RESERVED.get(reader, name.account, name.region) or 0
+        taken = catalog.get(RESERVED, name.account, name.region) or 0
         return Limits(function.reserved, limits.CONCURRENT_EXECUTIONS - taken)
 
     def _bill(self, name: FunctionName, configuration: Configuration, outcome: Outcome) -> None:

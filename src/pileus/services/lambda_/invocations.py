@@ -29,10 +29,10 @@ _COGNITO = "cognito-identity.amazonaws.com"
 async def prepared(context: Context, name: FunctionName) -> Version:
     """The version to run, ready to."""
     execution = context.cloud.part(Execution)
-    version = execution.resolve(context.store, name)
+    version = execution.resolve(name)
     if version.busy:
         await settle(context.cloud, name)
-        version = execution.resolve(context.store, name)
+        version = execution.resolve(name)
     return version
 
 

@@ -62,7 +62,6 @@ class Packages:
         self._blobs = cloud.blobs.area("lambda")
         self._store = cloud.store
         self._unpacking: dict[str, asyncio.Lock] = {}
-        self._present: set[str] = set()
         self._prepare()
 
     def _prepare(self) -> None:
@@ -99,18 +98,18 @@ class Packages:
 
     async def folder(self, tree: str) -> Path:
         """Where a package that is held lies unpacked."""
-        if tree not in self._present:
+        final = self._root / tree
+        if not final.exists():
             held = _HELD.get(self._store, tree)
             if held is None:
                 raise AWSError("ResourceNotFoundException", "The function's code was deleted.", Type="User")
             await self._unpack(held.package.blob, tree)
-        return self._root / tree
+        return final
 
     async def _unpack(self, blob: str, tree: str) -> int:
         async with self._unpacking.setdefault(tree, asyncio.Lock()):
             final = self._root / tree
             size = await asyncio.to_thread(_unpack_beside, self._blobs.path(blob), self._incoming, final)
-            self._present.add(tree)
         self._unpacking.pop(tree, None)
         return size
 
@@ -150,7 +149,6 @@ class Packages:
         for entry in [*self._root.iterdir(), *self._incoming.iterdir()]:
             old = entry.is_dir() and entry != self._incoming and entry.stat().st_mtime < before
             if old and _HELD.get(self._store, entry.name) is None:
-                self._present.discard(entry.name)
                 await asyncio.to_thread(_remove, entry)
 
 

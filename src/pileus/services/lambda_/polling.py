@@ -277,7 +277,7 @@ class Delivery:
         """None where the function could not be run."""
         execution = self._cloud.part(Execution)
         try:
-            version = execution.resolve(self._cloud.store, self._mapping.name)
+            version = execution.resolve(self._mapping.name)
             return await execution.run(
                 self._mapping.name,
                 version,

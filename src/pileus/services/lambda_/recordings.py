@@ -64,7 +64,7 @@ async def replay(context: Context, request: dict[str, Any]) -> dict[str, Any]:
             status=404,
         )
     execution = context.cloud.part(Execution)
-    version = execution.resolve(context.store, found.name)
+    version = execution.resolve(found.name)
     again = msgspec.structs.replace(found.invocation, request_id=new_request_id(), tail=True, trace_id="")
     outcome = await execution.run(found.name, version, again)
     return {

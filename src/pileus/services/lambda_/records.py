@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, TypeVar
 
 import msgspec
 
 from pileus.aws.errors import AWSError
 from pileus.services.lambda_.names import LATEST, FunctionName
-from pileus.store.interface import Reader
+from pileus.store.interface import Reader, Transaction
+from pileus.store.keys import Element, pack
 from pileus.store.records import Records
+
+T = TypeVar("T")
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -187,17 +191,36 @@ class Checkpoint(msgspec.Struct):
     ended: bool = False
 
 
+class Watched(Records[T]):
+    """Records that every invocation reads: a change moves a mark, by which processes know that what they remember of
+    them is old (`catalog`)."""
+
+    def put(self, tx: Transaction, *key: Element, value: T) -> None:
+        super().put(tx, *key, value=value)
+        tx.put(MARK, os.urandom(8))
+
+    def delete(self, tx: Transaction, *key: Element) -> None:
+        super().delete(tx, *key)
+        tx.put(MARK, os.urandom(8))
+
+    def delete_all(self, tx: Transaction, *within: Element) -> None:
+        super().delete_all(tx, *within)
+        tx.put(MARK, os.urandom(8))
+
+
+MARK = pack("lambda", "mark")
+
 # Keys begin with (account, region, name); versions go on with their number, all others with the qualifier.
-FUNCTIONS = Records(Function, "lambda", "function")
-VERSIONS = Records(Version, "lambda", "version")
-ALIASES = Records(Alias, "lambda", "alias")
-POLICIES = Records(ResourcePolicy, "lambda", "policy")
+FUNCTIONS = Watched(Function, "lambda", "function")
+VERSIONS = Watched(Version, "lambda", "version")
+ALIASES = Watched(Alias, "lambda", "alias")
+POLICIES = Watched(ResourcePolicy, "lambda", "policy")
 EVENT_INVOKE_CONFIGS = Records(EventInvokeConfig, "lambda", "event-invoke-config")
 URL_CONFIGS = Records(UrlConfig, "lambda", "url-config")
 URL_OWNERS = Records(UrlOwner, "lambda", "url-owner")
 LAYER_VERSIONS = Records(LayerVersion, "lambda", "layer-version")
 LAYER_POLICIES = Records(ResourcePolicy, "lambda", "layer-policy")
-RESERVED = Records(int, "lambda", "reserved")
+RESERVED = Watched(int, "lambda", "reserved")
 """(account, region): the sum of all functions' reserved concurrency."""
 LAYER_COUNTERS = Records(int, "lambda", "layer-counter")
 """The last version's number of each layer: numbers are never given twice."""

@@ -31,6 +31,11 @@ def _mark(function: str) -> str:
 
 def traced(reader: Reader, name: FunctionName, header: str, sampled: str = "0") -> str:
     """The X-Ray header for an invocation whose request came with `header`. Raises RecursiveInvocationException."""
+    if not header:
+        return (
+            f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled={sampled}"
+            f";Lineage={_mark(name.arn)}:1"
+        )
     fields = dict(part.strip().partition("=")[::2] for part in header.split(";") if "=" in part)
     rounds = dict(
         item.partition(":")[::2] for item in fields.get("Lineage", "").split("|") if ":" in item
