@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import resource
+import subprocess
 import time
 from collections import defaultdict
 from typing import Any
@@ -167,7 +168,10 @@ class FunctionRuntime:
 
     async def _prepare(self, language: Language) -> None:
         if language.prepare:
-            await asyncio.to_thread(language.prepare)
+            try:
+                await asyncio.to_thread(language.prepare)
+            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+                raise LaunchError(str(error)) from error
         await self._launcher(language).start()
 
     def _launcher(self, language: Language, *, ahead: bool = True) -> Launcher:
