@@ -415,3 +415,43 @@ def test_accounts_do_not_see_each_other(cloud: Any, iam: Any) -> None:
     assert refusal(other.get_policy, PolicyArn=arn)[0] in ("NoSuchEntity", "AccessDenied")
     other.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
     assert refusal(other.attach_role_policy, RoleName="r", PolicyArn=arn)[0] == "NoSuchEntity"
+
+
+def test_what_there_is_none_of(iam: Any) -> None:
+    iam.create_user(UserName="u")
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
+    assert iam.list_instance_profiles_for_role(RoleName="r")["InstanceProfiles"] == []
+    assert refusal(iam.list_instance_profiles_for_role, RoleName="x")[0] == "NoSuchEntity"
+    assert iam.list_mfa_devices(UserName="u")["MFADevices"] == []
+    assert iam.list_saml_providers()["SAMLProviderList"] == []
+    assert refusal(iam.get_login_profile, UserName="u")[1] == "Login Profile for User u cannot be found."
+    assert refusal(iam.get_account_password_policy)[0] == "NoSuchEntity"
+
+
+def test_reports(account: Any, iam: Any) -> None:
+    assert refusal(iam.get_credential_report)[0] == "ReportNotPresent"
+    iam.create_user(UserName="u")
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=policy(allow("dynamodb:List*"), allow("s3:*")))
+    iam.attach_user_policy(UserName="u", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    user = type(account)(account.endpoint, account.id, key["AccessKeyId"], key["SecretAccessKey"])
+    user.client("dynamodb").list_tables()
+    arn = f"arn:aws:iam::{account.id}:user/u"
+    job = iam.generate_service_last_accessed_details(Arn=arn)["JobId"]
+    found = iam.get_service_last_accessed_details(JobId=job)
+    assert (found["JobStatus"], names(found["ServicesLastAccessed"], "ServiceNamespace")) == ("COMPLETED", ["dynamodb"])
+    granting = iam.list_policies_granting_service_access(Arn=arn, ServiceNamespaces=["s3", "sqs"])
+    assert [names(one["Policies"], "PolicyName") for one in granting["PoliciesGrantingServiceAccess"]] == [
+        ["p", "AmazonS3ReadOnlyAccess"],
+        [],
+    ]
+    assert iam.generate_credential_report()["State"] == "COMPLETE"
+    header, *rows = iam.get_credential_report()["Content"].decode().splitlines()
+    assert header.startswith("user,arn,user_creation_time") and [row.split(",")[0] for row in rows] == [
+        "<root_account>",
+        "u",
+    ]
+    assert rows[1].split(",")[8] == "true" and rows[1].endswith("false,N/A,false,N/A")
+    assert (
+        iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])["AccessKeyLastUsed"]["ServiceName"] == "dynamodb"
+    )

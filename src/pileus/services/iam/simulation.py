@@ -23,7 +23,7 @@ from pileus.services.operation import Access, Shape
 from pileus.store.interface import Reader
 
 
-def _find(reader: Reader, account: str, arn: str) -> Entity:
+def find_entity(reader: Reader, account: str, arn: str) -> Entity:
     """The user, group or role of an ARN."""
     parts = arn.split(":", 5)
     word, _, path = parts[5].partition("/") if len(parts) == 6 else ("", "", "")
@@ -66,13 +66,13 @@ def _on_source(context: Context, request: Shape) -> Access:
 
 @service.operation("SimulatePrincipalPolicy", access=_on_source)
 async def simulate_principal_policy(context: Context, request: Shape) -> Shape:
-    entity = _find(context.store, context.account, request["PolicySourceArn"])
+    entity = find_entity(context.store, context.account, request["PolicySourceArn"])
     sources = [*_identity_sources(context.store, entity), *_documents("identity", request.get("PolicyInputList"))]
     boundary = None if isinstance(entity, Group) else load(context.store, principal_of(entity), None).boundary
     caller = principal_of(entity)
     tags = {} if isinstance(entity, Group) else {f"aws:principaltag/{k.lower()}": v for k, v in entity.tags.items()}
     if request.get("CallerArn"):
-        caller = principal_of(_find(context.store, context.account, request["CallerArn"]))
+        caller = principal_of(find_entity(context.store, context.account, request["CallerArn"]))
     return _simulate(request, caller, PolicySet(sources), boundary, tags)
 
 
@@ -80,7 +80,7 @@ async def simulate_principal_policy(context: Context, request: Shape) -> Shape:
 async def simulate_custom_policy(context: Context, request: Shape) -> Shape:
     caller = root(context.account)
     if request.get("CallerArn"):
-        caller = principal_of(_find(context.store, context.account, request["CallerArn"]))
+        caller = principal_of(find_entity(context.store, context.account, request["CallerArn"]))
     sources = _documents("identity", request["PolicyInputList"])
     return _simulate(request, caller, PolicySet(sources), None, {})
 
@@ -153,7 +153,7 @@ async def get_context_keys_for_custom_policy(context: Context, request: Shape) -
 
 @service.operation("GetContextKeysForPrincipalPolicy", access=_on_source)
 async def get_context_keys_for_principal_policy(context: Context, request: Shape) -> Shape:
-    entity = _find(context.store, context.account, request["PolicySourceArn"])
+    entity = find_entity(context.store, context.account, request["PolicySourceArn"])
     sources = [*_identity_sources(context.store, entity), *_documents("identity", request.get("PolicyInputList"))]
     return {"ContextKeyNames": _keys(sources)}
 
