@@ -19,7 +19,7 @@ from pileus.gateway.protocols.codec import ERROR_WRITERS, codec
 from pileus.gateway.protocols.faults import fault, signature_fault
 from pileus.gateway.routing import Route, is_form, read_host, s3_routes, signing_name, tables
 from pileus.metering import units
-from pileus.security import signature
+from pileus.security import signature, signature_v2
 from pileus.security.authentication import Authenticated, Authenticator
 from pileus.security.principals import ANONYMOUS, Principal
 from pileus.security.signature import STREAMING_PREFIX, UNSIGNED_PAYLOAD, SignatureError
@@ -166,6 +166,8 @@ class Gateway:
                 request.body = self._unframe(request, declared, None)
             return ANONYMOUS
         try:
+            if signature_v2.is_presigned(request):
+                return self.authenticator.authenticate_v2(request, sites.bucket_of(self.cloud, read_host(request.host)))
             claim = signature.parse(request)
             if not declared:
                 if not claim.presigned:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pileus.aws.clock import Clock
 from pileus.aws.http import Request
-from pileus.security import signature
+from pileus.security import signature, signature_v2
 from pileus.security.accounts import ACCESS_KEYS, AccessKey
 from pileus.security.principals import Principal
 from pileus.security.signature import Claim, SignatureError
@@ -49,6 +49,13 @@ class Authenticator:
         if principal.session is not None and principal.session.expires <= now:
             raise SignatureError("expired-token")
         return Authenticated(principal, claim, key)
+
+    def authenticate_v2(self, request: Request, bucket: str | None) -> Principal:
+        """A presigned URL of S3's signature version 2. Raises SignatureError."""
+        claim = signature_v2.parse(request, self._region)
+        secret, principal = self.credentials(claim, "s3")
+        signature_v2.verify(request, claim, secret, bucket, self._clock.time())
+        return principal
 
     def credentials(self, claim: Claim, service: str) -> tuple[str, Principal]:
         """Secret and principal behind a claim whose signature the caller verifies, as over an upload form's policy.

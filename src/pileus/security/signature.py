@@ -76,6 +76,7 @@ def is_signed(request: Request) -> bool:
         or "X-Amz-Signature=" in request.query
         or "X-Amz-Algorithm=" in request.query
         or "X-Amz-Credential=" in request.query
+        or "AWSAccessKeyId=" in request.query
     )
 
 

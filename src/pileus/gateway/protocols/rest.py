@@ -140,6 +140,10 @@ def _query_finder(member: Shape, wire: str) -> Finder:
     return one
 
 
+# Dates that S3 keeps and gives back as the text that came, a date or not.
+_FREE_TEXT = frozenset({"Expires", "ResponseExpires"})
+
+
 def _scalar(shape: Shape, text: str) -> Any:
     kind = shape.type_name
     if kind in ("integer", "long"):
@@ -151,7 +155,7 @@ def _scalar(shape: Shape, text: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise WrongTypeError("STRING_VALUE cannot be converted to Boolean")
         return text.lower() == "true"
-    if kind == "timestamp":
+    if kind == "timestamp" and shape.name not in _FREE_TEXT:
         return timestamp(float(text) if _is_number(text) else text)
     if kind in ("double", "float"):
         if not _is_number(text):

@@ -2,4 +2,4 @@
 
 from pileus.services.operation import Service
 
-service = Service("s3", __name__)
+service = Service("s3", __name__, opaque=frozenset({"Expires", "ResponseExpires"}))
