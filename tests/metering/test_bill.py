@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pileus.metering import levels, price_list, units, usage
 from pileus.metering.bill import Bill, Line, bill
+from pileus.metering.charges import charges
 from pileus.store.sqlite import SQLiteStore
 
 ACCOUNT = "000000000000"
@@ -146,3 +147,16 @@ def test_more_never_costs_less(one: float, more: float) -> None:
 def test_a_quantity_over_several_tiers_pays_each() -> None:
     (out,) = (price for price in price_list.load("current").prices if price.unit == units.TRANSFER_OUT_BYTES)
     assert out.cost(60_000) == pytest.approx(10_240 * 0.09 + 40_960 * 0.085 + 8_800 * 0.07)
+
+
+def test_a_day_costs_what_it_adds_to_the_month(store: SQLiteStore) -> None:
+    prices = price_list.load("current")
+    for day, requests in ((3, 800_000), (4, 700_000), (20, 100_000)):
+        use(store, date(2026, 11, day), LAMBDA_REQUESTS=requests, DYNAMODB_WRITE_REQUEST_UNITS=1_000_000)
+    found = {(charge.day.day, charge.unit): charge for charge in charges(store, ACCOUNT, "2026-11", prices)}
+    assert found[3, units.LAMBDA_REQUESTS].cost == 0
+    assert found[4, units.LAMBDA_REQUESTS].cost == pytest.approx(0.5 * 0.20)
+    assert found[20, units.LAMBDA_REQUESTS].cost == pytest.approx(0.1 * 0.20)
+    assert found[20, units.LAMBDA_REQUESTS].quantity == pytest.approx(0.1)
+    total = sum(charge.cost for charge in found.values())
+    assert total == pytest.approx(bill(store, ACCOUNT, END, prices).cost)

@@ -65,15 +65,15 @@ def bill(reader: Reader, account: str, now: datetime, prices: PriceList, *, free
     since the first day of the month with usage; a first day counts whole."""
     now = now.astimezone(UTC)
     month = usage.month_of(now.date())
-    hours = calendar.monthrange(now.year, now.month)[1] * _HOURS_IN_A_DAY
+    hours = hours_in_month(now.year, now.month)
     days = _days_of_usage(reader, account, month, now)
-    used, calls = _split(usage.totals(reader, account, month))
+    used, calls = billable(usage.totals(reader, account, month))
     held = levels.last(reader, account).levels
     rate = hours / _HOURS_IN_A_DAY / days
     forecast = {unit: quantity * rate for unit, quantity in used.items()}
     forecast.update({unit: level * hours for unit, level in held.items()})
-    rows = _rows(prices, used, hours, free_tier=free_tier)
-    month_rows = _rows(prices, forecast, hours, free_tier=free_tier)
+    rows = priced(prices, used, hours, free_tier=free_tier)
+    month_rows = priced(prices, forecast, hours, free_tier=free_tier)
     lines = [
         Line(
             price.service,
@@ -92,11 +92,15 @@ def bill(reader: Reader, account: str, now: datetime, prices: PriceList, *, free
         for (price, quantity, free, cost), (_, month_quantity, _, month_cost) in zip(rows, month_rows, strict=True)
     ]
     lines += [_free_line(service, sum(calls.get(service, {}).values()), rate) for service in _FREE_SERVICES]
-    priced = {price.unit for price in prices.prices}
-    unpriced = {unit: quantity for unit, quantity in used.items() if unit not in priced and quantity}
+    known = {price.unit for price in prices.prices}
+    unpriced = {unit: quantity for unit, quantity in used.items() if unit not in known and quantity}
     return Bill(
         account, month, prices.name, prices.title, prices.currency, free_tier, days, tuple(lines), unpriced, calls
     )
+
+
+def hours_in_month(year: int, month: int) -> float:
+    return calendar.monthrange(year, month)[1] * _HOURS_IN_A_DAY
 
 
 def _days_of_usage(reader: Reader, account: str, month: str, now: datetime) -> float:
@@ -105,7 +109,7 @@ def _days_of_usage(reader: Reader, account: str, month: str, now: datetime) -> f
     return max(1.0, since.total_seconds() / 86400.0)
 
 
-def _split(totals: Mapping[str, float]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def billable(totals: Mapping[str, float]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Billable units, and calls by service and operation; S3's calls become its request units."""
     used: dict[str, float] = {}
     calls: dict[str, dict[str, float]] = {}
@@ -121,7 +125,7 @@ def _split(totals: Mapping[str, float]) -> tuple[dict[str, float], dict[str, dic
     return used, calls
 
 
-def _rows(
+def priced(
     prices: PriceList, used: Mapping[str, float], hours: float, *, free_tier: bool
 ) -> list[tuple[Price, float, float, float]]:
     """(price, quantity, free quantity, cost), the free amounts of shared pools given out in the list's order."""
