@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+CRASHES = 2
 WRITERS = 4
 ANSWERED = 25
 """After so many answers of all writers together the cloud is killed."""
@@ -55,7 +56,7 @@ def test_every_todo_that_was_answered_is_there_after_kill_9(fresh_cloud: Any, de
     caller = todo.log_in(username)
     asked: set[str] = set()
     answered: set[str] = set()
-    for crash in range(3):
+    for crash in range(CRASHES):
         answers = threading.Semaphore(0)
         writers = [Writer(caller, f"{crash}-{number}", answers) for number in range(WRITERS)]
         for writer in writers:
@@ -71,5 +72,5 @@ def test_every_todo_that_was_answered_is_there_after_kill_9(fresh_cloud: Any, de
         found = everything(caller)  # With the credentials of before: sessions outlive the crash too.
         assert answered <= set(found) <= asked
         assert all(title == f"Todo {identifier}" for identifier, title in found.items())
-    assert len(answered) >= 3 * ANSWERED
+    assert len(answered) >= CRASHES * ANSWERED
     assert everything(todo.log_in(username)) == found

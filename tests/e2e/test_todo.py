@@ -102,6 +102,24 @@ def test_two_people_and_their_todos(example: str, cloud: Any, deployed: Any, ope
     expect(titles(page)).to_have_text(["Write the long letter"])
 
 
+def test_a_list_longer_than_one_answer_is_shown_whole(todo: Any, open_page: Open) -> None:
+    name = todo.register(PASSWORD)
+    identity = todo.developer_token(name)["IdentityId"]
+    stored = [
+        {"owner": {"S": identity}, "id": {"S": f"{number:04}"}, "title": {"S": f"Todo {number}"},
+         "done": {"BOOL": number % 3 == 0}, "createdAt": {"S": "2026-11-24T12:00:00Z"}}
+        for number in range(425)
+    ]  # fmt: skip
+    for start in range(0, len(stored), 25):
+        requests = [{"PutRequest": {"Item": item}} for item in stored[start : start + 25]]
+        todo.root.client("dynamodb").batch_write_item(RequestItems={todo.outputs["TodosTable"]: requests})
+    page = open_page(todo.url)
+    sign_in(page, name)
+    expect(titles(page)).to_have_count(425)
+    expect(page.locator("#filter")).to_contain_text("Active 283")
+    expect(titles(page).last).to_have_text("Todo 424")
+
+
 def test_what_goes_wrong_is_said_in_a_persons_words(todo: Any, open_page: Open) -> None:
     name = todo.register(PASSWORD)
     page = open_page(todo.url)
