@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pileus.runtime.interface import Outcome
-from pileus.services.lambda_.polling import _failed
+from pileus.services.lambda_.polling import _batches, _failed, _lanes, _sequence
 from pileus.services.lambda_.records import Mapping
 
 READS = {
@@ -202,3 +202,32 @@ PART = [{"dynamodb": {"SequenceNumber": str(number)}} for number in range(1, 5)]
 def test_partial_failures_are_read_as_on_aws(payload: bytes, left: int) -> None:
     mapping = Mapping("u", "a", "r", "s", "f", "LATEST", 0.0, response_types=["ReportBatchItemFailures"])
     assert len(_failed(PART, Outcome(payload=payload), mapping)) == left
+
+
+def test_items_stay_in_order_in_parallel_lanes() -> None:
+    records = [
+        {"dynamodb": {"SequenceNumber": str(number), "Keys": {"id": {"S": f"item-{number % 7}"}}}}
+        for number in range(60)
+    ]
+    lanes = _lanes(records, 4)
+    assert len(lanes) > 1
+    assert sorted((r for lane in lanes for r in lane), key=lambda r: int(_sequence(r))) == records
+    for lane in lanes:
+        assert lane == sorted(lane, key=lambda r: int(_sequence(r)))
+    homes = {str(r["dynamodb"]["Keys"]): number for number, lane in enumerate(lanes) for r in lane}
+    assert all(homes[str(r["dynamodb"]["Keys"])] == number for number, lane in enumerate(lanes) for r in lane)
+    assert [len(batch) for batch in _batches(records, 25)] == [25, 25, 10]
+    large = [{"dynamodb": {"NewImage": {"x": {"S": "x" * 2_500_000}}}} for _ in range(5)]
+    assert [len(batch) for batch in _batches(large, 25)] == [2, 2, 1], "no payload above 6 MB"
+
+
+def test_several_batches_of_a_shard_run_at_once(functions: Any) -> None:
+    stream = Stream(functions)
+    for number in range(12):
+        stream.put(f"item-{number}")
+    made = stream.map("parallel", PRINTS, ParallelizationFactor=4, BatchSize=2)
+    assert made["ParallelizationFactor"] == 4
+    for number in range(12):
+        functions.logged("parallel", f'"item-{number}"')
+    records = [r["dynamodb"]["Keys"]["id"]["S"] for batch in stream.batches("parallel", "item-11") for r in batch]
+    assert sorted(records) == sorted(f"item-{number}" for number in range(12)), "each once"

@@ -202,12 +202,11 @@ def _take(context: Context, mapping: Mapping, request: Shape) -> None:
     for option in _REFUSED:
         if request.get(option):
             raise option_not_implemented(option)
-    if request.get("ParallelizationFactor", 1) != 1:
-        raise option_not_implemented("ParallelizationFactor", "a shard's batches are processed one after the other.")
     plain = {
         "enabled": "Enabled",
         "batch_size": "BatchSize",
         "window": "MaximumBatchingWindowInSeconds",
+        "parallelization": "ParallelizationFactor",
         "retries": "MaximumRetryAttempts",
         "record_age": "MaximumRecordAgeInSeconds",
         "bisect": "BisectBatchOnFunctionError",
@@ -236,7 +235,7 @@ def _shape(mapping: Mapping) -> dict[str, Any]:
         "StartingPosition": mapping.starting_position,
         "BatchSize": mapping.batch_size,
         "MaximumBatchingWindowInSeconds": mapping.window,
-        "ParallelizationFactor": 1,
+        "ParallelizationFactor": mapping.parallelization,
         "EventSourceArn": mapping.source,
         "FunctionArn": mapping.name.qualified_arn,
         "LastModified": datetime.fromtimestamp(mapping.modified, UTC),

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import logging
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +36,8 @@ _TICKS_KEPT_SECONDS = 6.0
 _IDLE_SECONDS = (0.2, 1.0)
 _RETRY_SECONDS = (0.2, 30.0)
 _FETCHED = 1000
+_KEEP_ITERATOR_SECONDS = 300.0
+"""How often a reader that has seen no record yet keeps where it is; iterators expire after fifteen minutes."""
 
 Record = dict[str, Any]
 
@@ -104,9 +107,10 @@ def is_current(cloud: Cloud, mapping: Mapping) -> bool:
 
 
 async def _client(cloud: Cloud, mapping: Mapping) -> Client:
+    """Calls as the function's execution role, on behalf of Lambda."""
     role = get_version(cloud.store, mapping.name).configuration.role
     _, principal = await cloud.part(Roles).assume(role, mapping.name.name, mapping.region)
-    return cloud.client(principal, region=mapping.region)
+    return Client(cloud, principal, mapping.region, via=("lambda.amazonaws.com",))
 
 
 async def _shards(cloud: Cloud, mapping: Mapping) -> list[str]:
@@ -133,34 +137,34 @@ class ShardReader:
     iterator: str | None = None
     waiting: list[Record] = field(default_factory=list)
     gathered_since: float = 0.0
+    fetched: str = ""
+    """The sequence number of the last record that was read."""
+    kept_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._matches = filters.compiled(self.mapping.filters)
         self._clock = self.cloud.clock
 
     async def step(self) -> bool:
-        """Fetches, and processes one batch if one is ready; whether anything moved."""
-        fetched = await self._fetch() if len(self.waiting) < self.mapping.batch_size else False
+        """Fetches, and processes batches if they are ready; whether anything moved."""
+        wanted = self.mapping.batch_size * self.mapping.parallelization
+        fetched = await self._fetch() if len(self.waiting) < wanted else False
         if not self.waiting or not self._ready():
             return fetched
-        batch = self._batch()
-        await Delivery(self, batch).deliver()
-        del self.waiting[: len(batch)]
+        taken = self.waiting[:wanted]
+        lanes = _lanes(taken, self.mapping.parallelization)
+        alone = len(lanes) == 1
+        await asyncio.gather(
+            *(Delivery(self, _batches(lane, self.mapping.batch_size), alone=alone).deliver() for lane in lanes)
+        )
+        await self.checkpoint(_sequence(taken[-1]))
+        del self.waiting[: len(taken)]
         self.gathered_since = self._clock.time()
         return True
 
     def _ready(self) -> bool:
         full = len(self.waiting) >= self.mapping.batch_size
         return full or self._clock.time() - self.gathered_since >= self.mapping.window
-
-    def _batch(self) -> list[Record]:
-        """As many as fit a batch and a payload."""
-        size = 100
-        for count, record in enumerate(self.waiting[: self.mapping.batch_size]):
-            size += len(orjson.dumps(record)) + 1
-            if size > limits.REQUEST_BYTES:
-                return self.waiting[: max(count, 1)]
-        return self.waiting[: self.mapping.batch_size]
 
     async def _fetch(self) -> bool:
         client = await _client(self.cloud, self.mapping)
@@ -173,32 +177,43 @@ class ShardReader:
         except AWSError as error:
             if error.code not in ("ExpiredIteratorException", "TrimmedDataAccessException", "ValidationException"):
                 raise
-            self.iterator = await self._start(client, "TRIM_HORIZON")
+            self.iterator = await self._after(client, self.fetched)
             return True
         self.iterator = answer.get("NextShardIterator")
         records = [_event(record, self.mapping) for record in answer["Records"]]
+        if records:
+            self.fetched = _sequence(records[-1])
         chosen = [record for record in records if self._matches(record)]
         if chosen and not self.waiting:
             self.gathered_since = self._clock.time()
         self.waiting += chosen
         if records and not self.waiting:
-            await self.checkpoint(records[-1]["dynamodb"]["SequenceNumber"])
+            await self.checkpoint(self.fetched)
+        elif self.iterator and not self.fetched and self._clock.time() - self.kept_at > _KEEP_ITERATOR_SECONDS:
+            await self._keep(Checkpoint(self.iterator))
         if self.iterator is None and not self.waiting:
-            await self._end()
+            await self._keep(Checkpoint(ended=True))
         return bool(records)
 
     async def _position(self, client: Client) -> str:
         """Where reading goes on, or begins."""
         kept = CHECKPOINTS.get(self.cloud.store, self.mapping.uuid, self.shard)
         if kept is not None and kept.sequence:
-            with contextlib.suppress(AWSError):
-                return await self._start(client, "AFTER_SEQUENCE_NUMBER", kept.sequence)
-            return await self._start(client, "TRIM_HORIZON")
+            self.fetched = kept.sequence
+            return await self._after(client, kept.sequence)
         if kept is not None and kept.iterator:
             return kept.iterator
         iterator = await self._start(client, self.mapping.starting_position)
         await self._keep(Checkpoint(iterator))
         return iterator
+
+    async def _after(self, client: Client, sequence: str) -> str:
+        """An iterator behind what was read; if that is gone, from the oldest record that is left."""
+        if not sequence:
+            return await self._start(client, self.mapping.starting_position)
+        with contextlib.suppress(AWSError):
+            return await self._start(client, "AFTER_SEQUENCE_NUMBER", sequence)
+        return await self._start(client, "TRIM_HORIZON")
 
     async def _start(self, client: Client, kind: str, sequence: str = "") -> str:
         asked = {"StreamArn": self.mapping.source, "ShardId": self.shard, "ShardIteratorType": kind}
@@ -210,10 +225,9 @@ class ShardReader:
     async def checkpoint(self, sequence: str) -> None:
         await self._keep(Checkpoint(sequence=sequence))
 
-    async def _end(self) -> None:
-        await self._keep(Checkpoint(ended=True))
-
     async def _keep(self, checkpoint: Checkpoint) -> None:
+        self.kept_at = self._clock.time()
+
         def change(tx: Transaction) -> None:
             if MAPPINGS.get(tx, self.mapping.account, self.mapping.region, self.mapping.uuid) is not None:
                 CHECKPOINTS.put(tx, self.mapping.uuid, self.shard, value=checkpoint)
@@ -222,13 +236,16 @@ class ShardReader:
 
 
 class Delivery:
-    """One batch on its way to the function, in parts where it is bisected or partly done."""
+    """Batches on their way to the function one after the other, in parts where they are bisected or partly done.
 
-    def __init__(self, reader: ShardReader, batch: list[Record]) -> None:
+    Alone, it marks how far it came; beside others it leaves that to the reader, who knows when all are done."""
+
+    def __init__(self, reader: ShardReader, batches: list[list[Record]], *, alone: bool) -> None:
         self._reader = reader
         self._cloud = reader.cloud
         self._mapping = reader.mapping
-        self._parts = [batch]
+        self._parts = batches
+        self._alone = alone
 
     async def deliver(self) -> None:
         while self._parts:
@@ -246,12 +263,12 @@ class Delivery:
             outcome = await self._invoke(part)
             left = part if outcome is None else _failed(part, outcome, self._mapping)
             if not left:
-                await self._reader.checkpoint(_sequence(part[-1]))
+                await self._mark(_sequence(part[-1]))
                 await note(self._cloud, self._mapping, "OK")
                 return
             await note(self._cloud, self._mapping, "PROBLEM: Function call failed")
             if len(left) < len(part):
-                await self._reader.checkpoint(_sequence(part[-len(left) - 1]))
+                await self._mark(_sequence(part[-len(left) - 1]))
                 attempts = 0
                 part = left
             attempts += outcome is not None
@@ -265,6 +282,10 @@ class Delivery:
             await asyncio.sleep(min(_RETRY_SECONDS[0] * 2 ** min(attempts, 10), _RETRY_SECONDS[1]))
             if not is_current(self._cloud, self._mapping):
                 raise _StoppedError
+
+    async def _mark(self, sequence: str) -> None:
+        if self._alone:
+            await self._reader.checkpoint(sequence)
 
     def _too_old(self, part: list[Record]) -> int:
         """How many records at the beginning are older than the mapping lets them be."""
@@ -315,7 +336,32 @@ class Delivery:
             await destinations.send(
                 self._cloud, self._mapping.name.at(self._mapping.name.qualifier or LATEST), target, about
             )
-        await self._reader.checkpoint(_sequence(part[-1]))
+        await self._mark(_sequence(part[-1]))
+
+
+def _lanes(records: list[Record], count: int) -> list[list[Record]]:
+    """Records of one item stay in order in one lane."""
+    if count == 1:
+        return [records]
+    lanes: dict[int, list[Record]] = {}
+    for record in records:
+        item = orjson.dumps(record["dynamodb"]["Keys"], option=orjson.OPT_SORT_KEYS)
+        lanes.setdefault(zlib.crc32(item) % count, []).append(record)
+    return list(lanes.values())
+
+
+def _batches(records: list[Record], most: int) -> list[list[Record]]:
+    """Cut so that each fits a batch and a payload."""
+    batches: list[list[Record]] = []
+    size = 0
+    for record in records:
+        length = len(orjson.dumps(record)) + 1
+        if not batches or len(batches[-1]) >= most or size + length > limits.REQUEST_BYTES - 100:
+            batches.append([])
+            size = 0
+        batches[-1].append(record)
+        size += length
+    return batches
 
 
 def _failed(part: list[Record], outcome: Outcome, mapping: Mapping) -> list[Record]:

@@ -168,6 +168,7 @@ class Mapping(msgspec.Struct):
     enabled: bool = True
     batch_size: int = 100
     window: int = 0
+    parallelization: int = 1
     retries: int = -1
     record_age: int = -1
     bisect: bool = False
