@@ -30,6 +30,11 @@ def _lines(results: Results) -> Iterator[str]:
             rows.append(row)
         yield operation
         yield from aligned(rows)
+    scaling = list(_scaling(medians, counts))
+    if scaling:
+        yield ""
+        yield "Two workers against one, on cores of their own: twice the processor time of a request with one / with two"
+        yield "  " + ", ".join(scaling)
     yield ""
     yield "Start, memory, size"
     rows = [["", "first answer s", "idle MiB", "loaded MiB", "installed MiB"]]
@@ -46,6 +51,18 @@ def _lines(results: Results) -> Iterator[str]:
     if results.limits:
         yield ""
         yield "Limits of this machine: " + ", ".join(f"{name} {ms:.3f} ms" for name, ms in results.limits.items())
+
+
+_READS = ("GetItem", "Query", "GetObject", "Website", "GetCallerIdentity")
+
+
+def _scaling(medians: dict[tuple[str, str, int], Figure], counts: Sequence[int]) -> Iterator[str]:
+    """The load generator takes a core of two, so the rate itself cannot show it; processor time can."""
+    count = 16 if 16 in counts else max(counts)
+    for operation in _READS:
+        one, two = (medians.get((f"pileus relaxed ×{workers}", operation, count)) for workers in (1, 2))
+        if one and two:
+            yield f"{operation} {2 * one.cpu / two.cpu:.2f}"
 
 
 def _cells(figure: Figure | None, reference: Figure | None, floor: Figure | None) -> list[str]:
