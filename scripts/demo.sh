@@ -22,5 +22,5 @@ done
 # Functions run on the Python that Pileus itself runs on: it is there.
 runtime=$(.venv/bin/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 .venv/bin/pileus deploy examples/todo/template.yaml --stack todo --parameter "Runtime=$runtime" --data "$data" || exit 1
-echo "Open the site's address above. Ctrl-C ends it; what was written stays in $data."
+echo "Open it in a browser. Ctrl-C ends the cloud; what was written stays in $data."
 wait "$cloud"

@@ -19,7 +19,7 @@ from pileus.cli.session import Session, Target, Where
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pileus.cli.source import Source
+    from pileus.cli.source import Site, Source
     from pileus.cli.stack import Event, Stack
 
 _MAX_BODY = 51_200
@@ -65,10 +65,11 @@ def deploy(
     made = Stack(session.client("cloudformation"), stack, pause=_PAUSE[target])
     _apply(console, source, made, sent, parameters, tags)
     outputs = made.outputs()
-    for site in sites:
-        _site(console, session, artifacts, made, site, outputs)
+    addresses = [_site(console, session, artifacts, made, site, outputs) for site in sites]
     for name, value in outputs.items():
         console.print(f"  {name:<28} {value}", soft_wrap=True, markup=False)
+    for address in addresses:
+        console.print(f"The site answers at {address}", soft_wrap=True, markup=False)
 
 
 def _check(source: Source, parameters: dict[str, str], target: Target) -> None:
@@ -108,8 +109,9 @@ def _failure(source: Source, stack: Stack, failures: list[Event]) -> CommandErro
 
 
 def _site(
-    console: Console, session: Session, artifacts: Artifacts, stack: Stack, site: Any, outputs: dict[str, str]
-) -> None:
+    console: Console, session: Session, artifacts: Artifacts, stack: Stack, site: Site, outputs: dict[str, str]
+) -> str:
+    """Brings a website up to date and answers its address."""
     from pileus.cli.website import files, upload
 
     bucket = stack.physical_id(site.logical_id)
@@ -122,7 +124,7 @@ def _site(
         artifacts.write(record, json.dumps(sorted(keys)).encode())
     said = f"{sent} of {len(keys)} files uploaded" if sent else f"{len(keys)} files, all up to date"
     console.print(f"[green]✓[/green] {site.folder}: {said}")
-    console.print(f"  {'Site':<28} {_address(session, bucket)}", markup=False)
+    return _address(session, bucket)
 
 
 def _address(session: Session, bucket: str) -> str:

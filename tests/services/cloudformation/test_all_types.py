@@ -224,6 +224,15 @@ def _resources(bucket: str, changed: bool) -> dict[str, dict[str, Any]]:
                 "Roles": {"authenticated": {"Fn::GetAtt": ["Role", "Arn"]}},
             },
         ),
+        "Rule": (
+            "Events::Rule",
+            {
+                "ScheduleExpression": pick("rate(1 day)", "rate(2 days)"),
+                "State": "DISABLED",
+                "Targets": [{"Id": pick("a", "b"), "Arn": {"Fn::GetAtt": ["Function", "Arn"]}, "Input": '{"a": 1}'}],
+                "Tags": tags,
+            },
+        ),
         "Logs": ("Logs::LogGroup", {"RetentionInDays": pick(1, 3), "Tags": tags}),
     }
     made = {name: {"Type": f"AWS::{kind}", "Properties": given} for name, (kind, given) in properties.items()}

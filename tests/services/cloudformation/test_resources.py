@@ -22,6 +22,7 @@ _REPLACED_BY_THE_HANDLER = {
     ("AWS::DynamoDB::Table", "KeySchema"),
     ("AWS::DynamoDB::Table", "LocalSecondaryIndexes"),
     ("AWS::Logs::LogGroup", "LogGroupClass"),
+    ("AWS::Events::Rule", "EventBusName"),
 }
 _REFUSED = {"AWS::DynamoDB::Table.GlobalSecondaryIndexes.ContributorInsightsSpecification"}
 """What templates may say on AWS and the operation does not take."""

@@ -80,6 +80,8 @@ def test_what_is_asked_wrongly(account: Account) -> None:
         "ValidationError", "Either Template URL or Template Body must be specified.",
     )  # fmt: skip
     assert "51200" in refused(create, StackName="a", TemplateBody=" " * 51_201)[1]
+    for name, said in (("a/b", "[a-zA-Z][-a-zA-Z0-9]*"), ("1a", "[a-zA-Z][-a-zA-Z0-9]*"), ("a" * 129, "128")):
+        assert refused(create, StackName=name, TemplateBody=template({"A": group()}))[1].endswith(said)
     code, said = refused(
         create, StackName="a", TemplateBody=template({"A": group()}), NotificationARNs=["arn:aws:sns:::x"]
     )

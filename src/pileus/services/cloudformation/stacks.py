@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -43,6 +44,8 @@ UNSUPPORTED = (
 )  # fmt: skip
 UPDATABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 PAGE = 100
+_NAME = re.compile("[a-zA-Z][-a-zA-Z0-9]*")
+_NAME_LENGTH = 128
 
 
 def moment(seconds: float | None) -> datetime | None:
@@ -55,6 +58,12 @@ def present(shape: dict[str, Any]) -> Shape:
 
 
 def new_stack(context: Context, name: str, status: str) -> Stack:
+    """Raises AWSError for a name that no stack can have: the model does not say which ones can."""
+    failed = f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: Member must "
+    if not _NAME.fullmatch(name):
+        raise invalid(f"{failed}satisfy regular expression pattern: {_NAME.pattern}")
+    if len(name) > _NAME_LENGTH:
+        raise invalid(f"{failed}have length less than or equal to {_NAME_LENGTH}")
     identifier = arn("cloudformation", context.region, context.account, f"stack/{name}/{request_id()}")
     return Stack(identifier, name, context.account, context.region, context.cloud.clock.time(), status)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent
+from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent, must_be_free
 from pileus.services.cloudformation.schemas import members
 
+_GONE = "ResourceNotFoundException"
 _TARGET = ("FunctionName", "Qualifier")
 _SETTINGS = ("MaximumEventAgeInSeconds", "MaximumRetryAttempts", "DestinationConfig")
 
 
 async def create(work: Work) -> None:
+    taken = f"{work.properties['FunctionName']} has a configuration for {work.properties['Qualifier']} already"
+    await must_be_free(work, taken, _GONE, "lambda", "GetFunctionEventInvokeConfig", **work.given(*_TARGET))
     await update(work)
     await work.identify(f"{work.properties['FunctionName']}|{work.properties['Qualifier']}")
 
@@ -21,7 +24,7 @@ async def update(work: Work) -> None:
 
 async def delete(work: Work) -> None:
     request = work.given(*_TARGET)
-    await absent(work.call("lambda", "DeleteFunctionEventInvokeConfig", **request), "ResourceNotFoundException")
+    await absent(work.call("lambda", "DeleteFunctionEventInvokeConfig", **request), _GONE)
 
 
 EVENT_INVOKE_CONFIG = ResourceType(

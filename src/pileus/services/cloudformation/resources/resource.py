@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pileus.aws.errors import AWSError
+from pileus.services.cloudformation.documents import TemplateError
 
 
 class Caller(Protocol):
@@ -124,6 +125,20 @@ async def absent(step: Awaitable[Any], *codes: str) -> None:
     except AWSError as error:
         if error.code not in codes:
             raise
+
+
+async def must_be_free(work: Work, taken: str, missing: str, service: str, operation: str, /, **request: Any) -> None:
+    """Refuses to take over what is there already, before a call that would overwrite it. `missing` is the error of
+    what is not there, `taken` what to say of what is. After an interrupted try it is ours."""
+    if work.resumed:
+        return
+    try:
+        await work.call(service, operation, **request)
+    except AWSError as error:
+        if error.code == missing:
+            return
+        raise
+    raise TemplateError(taken)
 
 
 async def settled(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent, document
+from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent, document, must_be_free
 from pileus.services.cloudformation.schemas import JSON
 
 
 async def create(work: Work) -> None:
+    bucket = work.properties["Bucket"]
+    taken = f"The bucket policy already exists on bucket {bucket}."
+    await must_be_free(work, taken, "NoSuchBucketPolicy", "s3", "GetBucketPolicy", Bucket=bucket)
     await update(work)
     await work.identify(work.properties["Bucket"])
 
