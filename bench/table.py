@@ -33,7 +33,7 @@ def _lines(results: Results) -> Iterator[str]:
     scaling = list(_scaling(medians, counts))
     if scaling:
         yield ""
-        yield "Two workers against one, on cores of their own: twice a request's processor time with one, by that with two"
+        yield "Two workers against one, each on a core of its own (twice a request's processor time, by that with two)"
         yield "  " + ", ".join(scaling)
     yield ""
     yield "Start, memory, size"
