@@ -17,7 +17,7 @@ _WIDTH = 100
 
 def page() -> str:
     group = typer.main.get_command(application())
-    assert isinstance(group, TyperGroup)
+    assert isinstance(group, TyperGroup)  # noqa: S101 - several commands make a group
     lines = [
         "# Commands",
         "",
@@ -27,7 +27,10 @@ def page() -> str:
         "",
         "| command | what it does |",
         "| --- | --- |",
-        *(f"| [`pileus {name}`](#pileus-{name.replace(' ', '-')}) | {command.summary} |" for name, command in COMMANDS.items()),
+        *(
+            f"| [`pileus {name}`](#pileus-{name.replace(' ', '-')}) | {command.summary} |"
+            for name, command in COMMANDS.items()
+        ),
     ]
     for name in COMMANDS:
         lines += ["", f"## pileus {name}", "", "```", _help(group, name), "```"]
