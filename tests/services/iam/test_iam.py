@@ -158,7 +158,7 @@ class TestRoles:
     @pytest.mark.parametrize(
         ("document", "message"),
         [
-            ("{", "Syntax errors in policy."),
+            ("{", "This policy contains invalid Json"),
             (policy(allow("sts:AssumeRole")), "Has prohibited field Resource"),
             (
                 policy({"Effect": "Allow", "Principal": {"AWS": NOBODY}, "Action": "sts:AssumeRole"}),

@@ -306,3 +306,14 @@ def test_an_unreachable_provider(account: Any, iam: Any) -> None:
         WebIdentityToken=token,
     )
     assert code == "InvalidIdentityToken" and message.startswith("Couldn't retrieve verification key")
+
+
+def test_arns_that_are_none(account: Any, user: Any) -> None:
+    for wrong in (
+        "nothing-valid-in-here",
+        "arn::b:::something/test-role",
+        "arn:a::::something/role",
+        "arn:a:a::aaaaaaaaaa:",
+    ):
+        code, message = refusal(user.client("sts").assume_role, RoleArn=wrong, RoleSessionName="session")
+        assert (code, message) == ("ValidationError", f"{wrong} is invalid")

@@ -49,12 +49,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def read(text: str) -> dict[str, Any]:
-    """The document as an object. Raises AWSError for what is none."""
+def read(text: str, fault: str = SYNTAX) -> dict[str, Any]:
+    """The document as an object. Raises AWSError, with `fault` for what is no JSON."""
     try:
         document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise malformed(SYNTAX) from error
+        raise malformed(fault) from error
     if not isinstance(document, dict):
         raise malformed(SYNTAX)
     return document
@@ -70,7 +70,7 @@ def listed(value: Any) -> list[Any]:
 
 def validate(text: str, kind: Kind) -> dict[str, Any]:
     """The document of `text` with its statements as a list. Raises AWSError as IAM does."""
-    document = read(text)
+    document = read(text, "This policy contains invalid Json" if kind == "trust" else SYNTAX)
     if not _TOP.issuperset(document) or document.get("Version", "2012-10-17") not in VERSIONS:
         raise malformed(SYNTAX)
     if not isinstance(document.get("Id", ""), str):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from pileus.security.identities import managed_policy
 from pileus.services.context import Context
 from pileus.services.iam import service
 from pileus.services.iam.entities import GROUP, ROLE, USER, Kind, on
-from pileus.services.iam.errors import limit_exceeded, no_such_entity
+from pileus.services.iam.errors import limit_exceeded, no_such_entity, validation_error
 from pileus.services.iam.listings import listing
 from pileus.services.operation import Shape
 from pileus.store.interface import Transaction
 
+_ARN = re.compile(r"^arn:[^:]+:iam::[^:]+:.+$")
 POLICIES_PER_ENTITY = 20
 """The most that AWS's quota of 10 can be raised to."""
 
@@ -20,6 +23,8 @@ async def _attach(context: Context, request: Shape, kind: Kind) -> Shape:
 
     def attach(tx: Transaction) -> None:
         entity = kind.find(tx, context.account, request[kind.member])
+        if not _ARN.match(arn):
+            raise validation_error("Invalid ARN:  Could not be parsed!")
         policy = managed_policy(tx, arn)
         if policy is None or policy.account not in (context.account, "aws"):
             raise no_such_entity(f"Policy {arn} does not exist or is not attachable.")

@@ -162,6 +162,7 @@ def group_shape(group: Group) -> Shape:
 
 
 def role_shape(reader: Reader, role: Role, *, detail: bool = False) -> Shape:
+    """As listings show it; `detail` adds what GetRole does."""
     shape: Shape = {
         "Path": role.path,
         "RoleName": role.name,

@@ -135,7 +135,8 @@ async def create_policy(context: Context, request: Shape) -> Shape:
             versions=[PolicyVersion(1, request["PolicyDocument"], context.received)],
         )
         put(tx, made)
-        return _shape(tx, account, made, detail=True)
+        shape = _shape(tx, account, made, detail=True)
+        return shape if made.tags else {name: value for name, value in shape.items() if name != "Tags"}
 
     return {"Policy": await context.store.transact(create)}
 

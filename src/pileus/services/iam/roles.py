@@ -43,7 +43,10 @@ async def create_role(context: Context, request: Shape) -> Shape:
         ROLE.put(tx, made)
         return made
 
-    return {"Role": role_shape(context.store, await context.store.transact(create), detail=True)}
+    shape = role_shape(context.store, await context.store.transact(create), detail=True)
+    # As recorded: only GetRole and the listings tell it.
+    del shape["MaxSessionDuration"]
+    return {"Role": shape}
 
 
 @service.operation("GetRole", access=on(ROLE))

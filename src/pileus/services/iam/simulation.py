@@ -141,6 +141,14 @@ def _result(question: Question, decision: Decision) -> Shape:
                 "SourcePolicyType": "IAM Policy" if decision.layer != "resource" else "Resource Policy",
             }
         ]
+    specific: Shape = {
+        "EvalResourceName": question.resource,
+        "EvalResourceDecision": result["EvalDecision"],
+        "MatchedStatements": result["MatchedStatements"],
+        "MissingContextValues": result["MissingContextValues"],
+    }
+    result |= {"EvalDecisionDetails": {}, "OrganizationsDecisionDetail": {"AllowedByOrganizations": True}}
+    result["ResourceSpecificResults"] = [specific]
     if question.boundary is not None:
         result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": decision.layer != "boundary"}
     return result

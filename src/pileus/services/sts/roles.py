@@ -14,18 +14,19 @@ from pileus.services.operation import Access, Shape
 from pileus.services.sts import service
 from pileus.services.sts.sessions import (
     assumed,
+    check_arn,
     packed_size,
     passed_tags,
     refuse_options,
     role_duration,
     session_policies,
     tag_keys,
-    validation_error,
 )
 
 
 def _on_role(context: Context, request: Shape) -> Iterable[Access]:
     """A role that does not exist is denied like one that trusts nobody, so that nobody can search for roles."""
+    check_arn(request["RoleArn"])
     role = role_of_arn(context.store, request["RoleArn"])
     keys: dict[str, Value] = {"sts:rolesessionname": request["RoleSessionName"]}
     if request.get("ExternalId"):
@@ -103,5 +104,9 @@ def _tags(context: Context, request: Shape) -> tuple[dict[str, str], tuple[str, 
             status=400,
         )
     if not {key.lower() for key in transitive} <= {key.lower() for key in passed}:
-        raise validation_error("The transitive tag keys must be among the keys of the session tags.")
+        raise AWSError(
+            "InvalidParameterValue",
+            "The specified transitive tag key must be included in the requested tags.",
+            status=400,
+        )
     return {**inherited, **passed}, (*inherited, *transitive)

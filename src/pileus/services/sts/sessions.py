@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pileus.aws.arn import arn
+from pileus.aws.arn import parse as parse_arn
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.security import tokens
 from pileus.security.identities import Role, managed_policy
@@ -27,6 +28,14 @@ _PACKED_LIMIT = 4096
 
 def validation_error(message: str) -> AWSError:
     return AWSError("ValidationError", message, status=400)
+
+
+def check_arn(text: str) -> None:
+    """Raises ValidationError for what is no ARN."""
+    try:
+        parse_arn(text)
+    except ValueError as error:
+        raise validation_error(f"{text} is invalid") from error
 
 
 def refuse_options(request: Shape) -> None:
@@ -89,7 +98,10 @@ def tag_keys(tags: Mapping[str, str], transitive: Iterable[str] = ()) -> dict[st
 
 def packed_size(policies: Iterable[str], tags: Mapping[str, str]) -> int:
     """Session policies and tags in packed form, in per cent of what a session may hold."""
-    packed = len(zlib.compress(json.dumps([list(policies), dict(tags)]).encode(), 9))
+    listed = list(policies)
+    if not listed and not tags:
+        return 0
+    packed = len(zlib.compress(json.dumps([listed, dict(tags)]).encode(), 9))
     percent = -(-packed * 100 // _PACKED_LIMIT)
     if percent > 100:
         raise AWSError(

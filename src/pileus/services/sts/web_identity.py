@@ -24,7 +24,15 @@ from pileus.security.principals import Principal, Session, WebIdentity
 from pileus.services.context import Context
 from pileus.services.operation import Shape, unauthorized
 from pileus.services.sts import service
-from pileus.services.sts.sessions import assumed, packed_size, refuse_options, role_duration, session_policies, tag_keys
+from pileus.services.sts.sessions import (
+    assumed,
+    check_arn,
+    packed_size,
+    refuse_options,
+    role_duration,
+    session_policies,
+    tag_keys,
+)
 
 _CLAIMS_KEPT = 32
 _CLAIM_TEXT = 256
@@ -49,6 +57,7 @@ async def assume_role_with_web_identity(context: Context, request: Shape) -> Sha
     refuse_options(request)
     if request.get("ProviderId"):
         raise _invalid("Tokens of OAuth 2.0 providers are not accepted: pass an OpenID Connect ID token.")
+    check_arn(request["RoleArn"])
     role = role_of_arn(context.store, request["RoleArn"])
     account = role.account if role else ""
     identity, federated, claims = await _identify(context, account, request["WebIdentityToken"])
