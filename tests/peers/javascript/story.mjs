@@ -52,12 +52,21 @@ const user = new LambdaClient({ ...once, credentials });
 await invoke(user, out.AddTodo, { id: "1", title: "Write the letter ✉️" });
 assert.equal((await invoke(user, out.UpdateTodo, { id: "1", done: true })).todo.done, true);
 const { todos } = await invoke(user, out.ListTodos, {});
-assert.deepEqual(todos.map(({ title, done }) => ({ title, done })), [{ title: "Write the letter ✉️", done: true }]);
+assert.deepEqual(
+  todos.map(({ title, done }) => ({ title, done })),
+  [{ title: "Write the letter ✉️", done: true }],
+);
 await denied(() => invoke(user, out.LoginUser, {}), "AccessDeniedException");
 const asUser = { ...once, credentials };
-await denied(() => new DynamoDBClient(asUser).send(new ScanCommand({ TableName: out.TodosTable })), "AccessDeniedException");
 await denied(
-  () => new LambdaClient({ ...asUser, credentials: { ...credentials, secretAccessKey: "guess" } }).send(new InvokeCommand({ FunctionName: out.ListTodos })),
+  () => new DynamoDBClient(asUser).send(new ScanCommand({ TableName: out.TodosTable })),
+  "AccessDeniedException",
+);
+await denied(
+  () =>
+    new LambdaClient({ ...asUser, credentials: { ...credentials, secretAccessKey: "guess" } }).send(
+      new InvokeCommand({ FunctionName: out.ListTodos }),
+    ),
   "InvalidSignatureException",
 );
 const caller = await new STSClient(asUser).send(new GetCallerIdentityCommand({}));
@@ -65,11 +74,18 @@ assert.ok(caller.Arn.endsWith(`/${username}_authenticated`));
 
 // The same person by the other way: a developer's token, and the role by STS.
 const developer = await cognito.send(
-  new GetOpenIdTokenForDeveloperIdentityCommand({ IdentityPoolId: out.IdentityPoolId, Logins: { "login.todo": username } }),
+  new GetOpenIdTokenForDeveloperIdentityCommand({
+    IdentityPoolId: out.IdentityPoolId,
+    Logins: { "login.todo": username },
+  }),
 );
 assert.equal(developer.IdentityId, identityId);
 const assumed = await new STSClient(once).send(
-  new AssumeRoleWithWebIdentityCommand({ RoleArn: out.UserRoleArn, RoleSessionName: "js", WebIdentityToken: developer.Token }),
+  new AssumeRoleWithWebIdentityCommand({
+    RoleArn: out.UserRoleArn,
+    RoleSessionName: "js",
+    WebIdentityToken: developer.Token,
+  }),
 );
 const again = new LambdaClient({
   ...once,

@@ -1,7 +1,13 @@
 /** A person's notes and pictures. The browser asks DynamoDB and S3 itself, and names the person's own identity as the
  * partition and the prefix: with any other, the policy of their role denies the call. */
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client, paginateListObjectsV2 } from "@aws-sdk/client-s3";
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  paginateListObjectsV2,
+} from "@aws-sdk/client-s3";
 import { DeleteCommand, DynamoDBDocumentClient, PutCommand, paginateQuery } from "@aws-sdk/lib-dynamodb";
 import type { Account } from "../../../todo/site/src/account";
 import { type Credentials, locationOf } from "../../../todo/site/src/cloud";
@@ -33,7 +39,10 @@ export function connect(config: Config, credentials: Credentials): Clients {
 }
 
 export class Notes {
-  constructor(private readonly config: NotesConfig, private readonly account: Account<Clients>) {}
+  constructor(
+    private readonly config: NotesConfig,
+    private readonly account: Account<Clients>,
+  ) {}
 
   /** Newest first. */
   load(): Promise<Note[]> {

@@ -15,8 +15,7 @@ const sts = new STSClient();
 
 export async function handler(event) {
   const username = await authenticate(event);
-  if (!username)
-    return new Refused("WrongPassword", "This name and password do not belong together.").answer();
+  if (!username) return new Refused("WrongPassword", "This name and password do not belong together.").answer();
   return { username, ...(await temporaryCredentials(username)) };
 }
 

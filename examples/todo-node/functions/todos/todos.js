@@ -35,9 +35,7 @@ export const addTodo = answering(async (owner, event) => {
     createdAt: new Date().toISOString(),
   };
   try {
-    await database.send(
-      new PutCommand({ TableName, Item: todo, ConditionExpression: "attribute_not_exists(id)" }),
-    );
+    await database.send(new PutCommand({ TableName, Item: todo, ConditionExpression: "attribute_not_exists(id)" }));
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
   }

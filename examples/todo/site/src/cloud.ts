@@ -1,6 +1,10 @@
 /** Calls functions straight from the browser. No server of ours is in between: AWS's request signature says who calls,
  * and IAM decides whether they may. */
-import { CognitoIdentityClient, GetCredentialsForIdentityCommand, GetIdCommand } from "@aws-sdk/client-cognito-identity";
+import {
+  CognitoIdentityClient,
+  GetCredentialsForIdentityCommand,
+  GetIdCommand,
+} from "@aws-sdk/client-cognito-identity";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import type { Config } from "./config";
 import { Problem, asProblem } from "./problem";

@@ -1,6 +1,10 @@
 /** What went wrong, by a code of ours, of the functions' or of AWS's; and how a person would say it. */
 export class Problem extends Error {
-  constructor(readonly code: string, message?: string, cause?: unknown) {
+  constructor(
+    readonly code: string,
+    message?: string,
+    cause?: unknown,
+  ) {
     super(WORDS[code] ?? message ?? WORDS["Unknown"], { cause });
   }
 }

@@ -7,8 +7,20 @@ type Mode = "logIn" | "register";
 type Account = Record<Mode, (username: string, password: string) => Promise<void>>;
 
 const TEXTS = {
-  logIn: { title: "Welcome back", lead: "Your todos are where you left them.", submit: "Log in", question: "New here?", other: "Create an account" },
-  register: { title: "Create an account", lead: "A name and a password. Nothing else.", submit: "Create account", question: "Been here before?", other: "Log in" },
+  logIn: {
+    title: "Welcome back",
+    lead: "Your todos are where you left them.",
+    submit: "Log in",
+    question: "New here?",
+    other: "Create an account",
+  },
+  register: {
+    title: "Create an account",
+    lead: "A name and a password. Nothing else.",
+    submit: "Create account",
+    question: "Been here before?",
+    other: "Log in",
+  },
 } as const;
 
 export class SignIn {
@@ -83,31 +95,39 @@ export function askAgain(account: Account, username: string): Promise<void> {
 }
 
 /** Runs `action` with what was typed, once at a time; says in the form what was wrong. */
-function onSubmit(form: HTMLFormElement, action: (username: string, password: string) => Promise<void>, options?: { signal: AbortSignal }): void {
+function onSubmit(
+  form: HTMLFormElement,
+  action: (username: string, password: string) => Promise<void>,
+  options?: { signal: AbortSignal },
+): void {
   const error = form.querySelector(".error")!;
   const submit = form.querySelector<HTMLButtonElement>("[type=submit]")!;
   const inputs = [...form.querySelectorAll("input")];
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (submit.ariaBusy === "true") return;
-    const missing = inputs.find((input) => !input.value.trim());
-    if (missing) {
-      error.textContent = missing.name === "username" ? "Type your name." : "Type your password.";
-      missing.focus();
-      return;
-    }
-    error.textContent = "";
-    submit.ariaBusy = "true";
-    const [username, password] = inputs.map((input) => input.value) as [string, string];
-    try {
-      await working(action(username.trim(), password));
-    } catch (problem) {
-      error.textContent = asProblem(problem).message;
-      const field = inputs[asProblem(problem).code in { NameTaken: 1, InvalidUsername: 1 } ? 0 : 1]!;
-      field.focus();
-      field.select();
-    } finally {
-      submit.ariaBusy = "false";
-    }
-  }, options);
+  form.addEventListener(
+    "submit",
+    async (event) => {
+      event.preventDefault();
+      if (submit.ariaBusy === "true") return;
+      const missing = inputs.find((input) => !input.value.trim());
+      if (missing) {
+        error.textContent = missing.name === "username" ? "Type your name." : "Type your password.";
+        missing.focus();
+        return;
+      }
+      error.textContent = "";
+      submit.ariaBusy = "true";
+      const [username, password] = inputs.map((input) => input.value) as [string, string];
+      try {
+        await working(action(username.trim(), password));
+      } catch (problem) {
+        error.textContent = asProblem(problem).message;
+        const field = inputs[asProblem(problem).code in { NameTaken: 1, InvalidUsername: 1 } ? 0 : 1]!;
+        field.focus();
+        field.select();
+      } finally {
+        submit.ariaBusy = "false";
+      }
+    },
+    options,
+  );
 }
