@@ -16,7 +16,7 @@ from pileus.services.dynamodb.access import Value as KeyValue
 from pileus.services.dynamodb.access import common_keys, leading_keys, table_access
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
-from pileus.services.dynamodb.errors import validation
+from pileus.services.dynamodb.errors import key_mismatch, validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.items import collection_metrics
 from pileus.services.dynamodb.mentions import mentioned
@@ -193,6 +193,9 @@ def _prepare(write: Shape) -> Callable[[Table], Write]:
         record = pack_record(item, size)
 
         def make_put(table: Table) -> Write:
+            if any(kind not in item.get(name, ()) for name, kind in table.keys.attributes):
+                # Unlike PutItem's, a batch's error names no attribute.
+                raise key_mismatch()
             table.check_item(item)
             return Write(table, table.keys.key(item), record=record)
 

@@ -10,7 +10,7 @@ from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.schema import Index, Throughput
 from pileus.services.operation import Shape
 
-_MOST_UNITS = 1_000_000_000_000
+MOST_UNITS = 1_000_000_000_000
 _MAX_LOCAL, _MAX_GLOBAL, _MAX_PROJECTED = 5, 20, 100
 _MAX_MULTI = 4
 _NO_UNITS = (
@@ -33,7 +33,7 @@ def check_throughput(shape: Shape | None, billing: str) -> Throughput:
 
 def throughput_of(shape: Shape) -> Throughput:
     for member in ("ReadCapacityUnits", "WriteCapacityUnits"):
-        if shape[member] > _MOST_UNITS:
+        if shape[member] > MOST_UNITS:
             raise validation(f"Given value {shape[member]} for {member} is out of bounds")
     return Throughput(shape["ReadCapacityUnits"], shape["WriteCapacityUnits"])
 

@@ -197,6 +197,11 @@ class Update:
         item = dict(self.key) if old is None else old
         if self.expression is not None:
             self.expression.apply(item)
+            for name, (kind, _) in table.index_key_types.items():
+                if name in self.branches and name in item and kind not in item[name]:
+                    raise validation(
+                        "The update expression attempted to update the secondary index key to unsupported type"
+                    )
         elif self.updates:
             apply_updates(self.updates, item)
         table.check_index_keys(item)

@@ -6,16 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from pileus.services.dynamodb.errors import invalid_parameters, validation
-from pileus.services.dynamodb.expressions import documents, tree
+from pileus.services.dynamodb.expressions import tree
 from pileus.services.dynamodb.expressions.binding import Binder
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.expressions.parsing import parse_condition
 from pileus.services.dynamodb.legacy import check_arguments
-from pileus.services.dynamodb.schema import Keys, check_key_value, encode_key, encode_prefix, past_prefix
-from pileus.services.dynamodb.values import Item, Value
+from pileus.services.dynamodb.schema import (
+    Keys,
+    check_key_attribute,
+    check_key_value,
+    encode_key,
+    encode_prefix,
+    past_prefix,
+)
+from pileus.services.dynamodb.values import Item, Value, type_of
 
 _OPERATORS = {"=": "EQ", "<": "LT", "<=": "LE", ">": "GT", ">=": "GE"}
 _MIRRORED = {"EQ": "EQ", "LT": "GT", "LE": "GE", "GT": "LT", "GE": "LE"}
+_COMPARABLE = frozenset(("S", "N", "B", "SS", "NS", "BS"))
+_ONE_OR_TWO = "Conditions can be of length 1 or 2 only"
 _NOT_INDEXABLE = frozenset(("NULL", "NOT_NULL", "NE", "CONTAINS", "NOT_CONTAINS", "IN"))
 
 
@@ -32,19 +41,32 @@ def from_legacy(parameter: dict[str, Any]) -> Conditions:
     conditions: Conditions = {}
     for name, condition in parameter.items():
         values = condition.get("AttributeValueList") or []
-        check_arguments(condition["ComparisonOperator"], values)
+        _check_values(condition["ComparisonOperator"], values)
         conditions[name] = KeyCondition(condition["ComparisonOperator"], values)
+    if len(conditions) not in (1, 2):
+        raise validation(_ONE_OR_TWO)
     return conditions
 
 
 def from_expression(binder: Binder, text: str) -> Conditions:
-    binder.condition("KeyConditionExpression", text)
+    """Call it when all of the request's expressions have been bound: what is no key condition is told after them."""
     conditions: Conditions = {}
     try:
         _collect(binder, parse_condition(text), conditions)
     except ExpressionError as error:
         raise validation(str(error)) from None
+    for condition in conditions.values():
+        _check_values(condition.operator, condition.values)
     return conditions
+
+
+def _check_values(operator: str, values: list[Value]) -> None:
+    check_arguments(operator, values)
+    for value in values:
+        if type_of(value) not in _COMPARABLE:
+            raise invalid_parameters(
+                f"ComparisonOperator {operator} is not valid for {type_of(value)} AttributeValue type"
+            )
 
 
 def _collect(binder: Binder, node: tree.Condition, conditions: Conditions) -> None:
@@ -65,66 +87,71 @@ def _collect(binder: Binder, node: tree.Condition, conditions: Conditions) -> No
         raise ExpressionError(f"Invalid operator used in KeyConditionExpression: {node.function}")
     else:
         operands, operator = node.arguments, "BEGINS_WITH"
-    if any(isinstance(operand, tree.Call) for operand in operands):
-        raise ExpressionError("KeyConditionExpressions cannot contain nested operations")
     if operator in ("BETWEEN", "BEGINS_WITH") and not isinstance(operands[0], tree.Path):
         shown = "BETWEEN" if operator == "BETWEEN" else "begins_with"
         raise ExpressionError(
             f"Invalid condition in KeyConditionExpression: {shown} operator must have the key attribute as its "
             "first operand"
         )
-    paths = [operand for operand in operands if isinstance(operand, tree.Path)]
-    if len(paths) > 1:
-        raise ExpressionError(
-            "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"
-        )
-    if not paths:
+    name = ""
+    for operand in operands:
+        if isinstance(operand, tree.Call):
+            raise ExpressionError("KeyConditionExpressions cannot contain nested operations")
+        if isinstance(operand, tree.Path):
+            if name:
+                raise ExpressionError(
+                    "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"
+                )
+            parts = binder.path(operand)
+            if len(parts) > 1:
+                raise ExpressionError("KeyConditionExpressions cannot have conditions on nested attributes")
+            name = str(parts[0])
+    if not name:
         raise ExpressionError("Invalid condition in KeyConditionExpression: No key attribute specified")
-    parts = binder.path(paths[0])
-    if len(parts) > 1:
-        raise ExpressionError("KeyConditionExpressions cannot have conditions on nested attributes")
-    name = documents.top_level([parts]).pop()
     if name in conditions:
         raise ExpressionError("KeyConditionExpressions must only contain one condition per key")
-    if operands[0] is not paths[0]:
+    if not isinstance(operands[0], tree.Path):
         operator = _MIRRORED[operator]
     values = [value for value in map(binder.constant, operands) if value is not None]
     conditions[name] = KeyCondition(operator, values)
 
 
-def check(conditions: Conditions, keys: Keys) -> None:
-    """That the conditions fit a table's or an index's key schema."""
-    if len(conditions) > len(keys.names):
-        raise validation("Query key condition not supported")
-    if not conditions:
-        raise validation("Conditions can be of length 1 or 2 only")
+def check(conditions: Conditions, keys: Keys, start: Item | None = None) -> None:
+    """That the conditions fit a table's or an index's key schema, and the key to start from with them: DynamoDB looks
+    at one key attribute after the other."""
     if len(keys.names) > 2:
         _check_multi(conditions, keys)
-    remaining = dict(conditions)
-    for name, kind in keys.partition:
-        condition = remaining.pop(name, None)
-        if condition is None:
-            raise validation(f"Query condition missed key schema element: {name}")
-        _check_one(condition, kind)
-        if condition.operator != "EQ":
-            raise validation("Query key condition not supported")
-        check_key_value(name, kind, condition.values[0][kind], True, "were invalid: ")
+    elif len(conditions) > 2:
+        raise validation(_ONE_OR_TWO)
     ranged = False
-    for name, kind in keys.sort:
-        if not remaining:
-            break
-        condition = remaining.pop(name, None)
-        if condition is None or ranged:
-            raise validation(f"Query condition missed key schema element: {name}")
+    for place, (name, kind) in enumerate(keys.attributes):
+        partition = place < len(keys.partition)
+        if start is not None:
+            if name not in start:
+                raise validation("The provided starting key is invalid")
+            check_key_attribute(start, name, kind, partition)
+        if partition and len(keys.attributes) == 1 and len(conditions) > 1:
+            raise validation("Query key condition not supported")
+        condition = conditions.get(name)
+        if condition is None:
+            if partition or (len(conditions) > len(keys.partition) and not ranged and _left(conditions, keys, place)):
+                raise validation(f"Query condition missed key schema element: {name}")
+            continue
         _check_one(condition, kind)
+        if partition and condition.operator != "EQ":
+            raise validation("Query key condition not supported")
         if condition.operator != "BEGINS_WITH":
             for value in condition.values:
-                check_key_value(name, kind, value[kind], False, "were invalid: ")
-        ranged = condition.operator != "EQ"
-    if remaining:
-        if not keys.sort:
-            raise validation("Query key condition not supported")
-        raise validation(f"Query condition missed key schema element: {keys.sort[0][0]}")
+                check_key_value(name, kind, value[kind], partition, "were invalid: ")
+        ranged = not partition and condition.operator != "EQ"
+    unknown = [name for name in conditions if name not in keys.names]
+    if unknown:
+        raise validation(f"Query condition missed key schema element: {keys.names[-1]}")
+
+
+def _left(conditions: Conditions, keys: Keys, place: int) -> bool:
+    """Whether there are conditions on anything but the key attributes before `place`."""
+    return any(name not in keys.names[:place] for name in conditions)
 
 
 def _check_multi(conditions: Conditions, keys: Keys) -> None:

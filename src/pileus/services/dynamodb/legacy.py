@@ -14,7 +14,7 @@ from pileus.services.dynamodb.expressions.binding import Binder, Test, added
 from pileus.services.dynamodb.values import Item, check, check_name, sort_value, type_of
 
 _COMPARATORS = {"EQ": "=", "NE": "<>", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">"}
-_COUNTS = {"NULL": (0, 0), "NOT_NULL": (0, 0), "IN": (1, 100), "BETWEEN": (2, 2)}
+_COUNTS = {"NULL": (0, 0), "NOT_NULL": (0, 0), "IN": (1, 1_000_000), "BETWEEN": (2, 2)}
 _SCALARS = frozenset(("S", "N", "B"))
 _TYPES = {
     **dict.fromkeys(("LE", "LT", "GE", "GT", "CONTAINS", "NOT_CONTAINS", "IN", "BETWEEN"), _SCALARS),

@@ -61,14 +61,18 @@ def projection(request: Shape, binder: Binder) -> dict[str | int, Any] | None:
     text = request.get("ProjectionExpression")
     if text is not None:
         return binder.projection(text)
+    check_attribute_names(request)
     names = request.get("AttributesToGet")
-    if names is None:
-        return None
-    for place, name in enumerate(names):
+    return None if names is None else dict.fromkeys(names)
+
+
+def check_attribute_names(request: Shape) -> None:
+    seen: set[str] = set()
+    for name in request.get("AttributesToGet") or ():
         check_name(name)
-        if name in names[:place]:
+        if name in seen:
             raise invalid_parameters(f"Duplicate value in attribute name: {name}")
-    return dict.fromkeys(names)
+        seen.add(name)
 
 
 def check_nested_keys(table: Table, nested: set[str]) -> None:

@@ -25,7 +25,7 @@ from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.expressions.binding import Binder, Test
-from pileus.services.dynamodb.expressions.documents import PathSet
+from pileus.services.dynamodb.expressions.documents import branches_of
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.expressions.tree import And, Between, Call, Comparison, Condition, Literal, Path
 from pileus.services.dynamodb.items import Update as ItemUpdate
@@ -292,10 +292,7 @@ def _select(context: Context, request: Shape, select: Select) -> Shape:
 def _branches(binder: Binder, select: Select) -> dict[str | int, Any] | None:
     if select.paths is None:
         return None
-    paths = PathSet()
-    for path in select.paths:
-        paths.add(binder.path(path))
-    return paths.branches
+    return branches_of([binder.path(path) for path in select.paths])
 
 
 def _prepare(

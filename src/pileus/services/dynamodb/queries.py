@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,17 +24,33 @@ from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.expressions.binding import Binder, Test
 from pileus.services.dynamodb.items import add_capacity
-from pileus.services.dynamodb.key_conditions import Conditions
+from pileus.services.dynamodb.key_conditions import Conditions, KeyCondition
 from pileus.services.dynamodb.legacy import filter_test
 from pileus.services.dynamodb.mentions import mentioned
-from pileus.services.dynamodb.parameters import binder, check_mixture, check_nested_keys, projection
-from pileus.services.dynamodb.schema import IndexPlan, Keys, Table, check_key, record_item, record_size
+from pileus.services.dynamodb.parameters import (
+    binder,
+    check_attribute_names,
+    check_mixture,
+    check_nested_keys,
+    projection,
+)
+from pileus.services.dynamodb.schema import (
+    IndexPlan,
+    Keys,
+    Table,
+    check_key,
+    check_key_attribute,
+    record_item,
+    record_size,
+)
 from pileus.services.dynamodb.values import Item, check
 from pileus.services.operation import Shape
 
 PAGE_BYTES = 1 << 20
 _HASHES = 1 << 32
 _PARTITIONS = 4
+_UNEXPLAINED = re.compile("contains duplicates|number set|numeric value|significant digits|number with magnitude")
+"""Errors of a value that are told without saying where it stands."""
 _START_INVALID = "The provided starting key is invalid"
 
 
@@ -56,24 +73,24 @@ def _checked(request: Shape, filter_parameter: str, querying: bool) -> Reading:
     check_mixture(request, expressions, legacy)
     older = request.get(filter_parameter)
     operator = request.get("ConditionalOperator")
+    if not querying:
+        check_attribute_names(request)
     test = filter_test(older or {}, operator) if older is not None or operator else None
+    check_attribute_names(request)
     start = request.get("ExclusiveStartKey")
     if start is not None:
         _check_start_values(start)
+    expression, given = request.get("KeyConditionExpression"), request.get("KeyConditions")
     if not querying:
         _check_segments(request)
+    elif expression is None and given is None:
+        raise validation(
+            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+        )
     bound = binder(request)
     reading = Reading(request, bound, test)
-    if querying:
-        expression, given = request.get("KeyConditionExpression"), request.get("KeyConditions")
-        if expression is not None:
-            reading.conditions = key_conditions.from_expression(bound, expression)
-        elif given is not None:
-            reading.conditions = key_conditions.from_legacy(given)
-        else:
-            raise validation(
-                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
-            )
+    if expression is not None:
+        bound.condition("KeyConditionExpression", expression)
     before = set(bound.attributes)
     bound.attributes.clear()
     text = request.get("FilterExpression")
@@ -83,6 +100,12 @@ def _checked(request: Shape, filter_parameter: str, querying: bool) -> Reading:
     bound.attributes.update(before)
     reading.branches = projection(request, bound)
     bound.finish()
+    if querying:
+        reading.conditions = (
+            key_conditions.from_legacy(given or {})
+            if expression is None
+            else key_conditions.from_expression(bound, expression)
+        )
     reading.select = _select(request, reading.branches is not None)
     return reading
 
@@ -92,7 +115,7 @@ def _check_start_values(start: Item) -> None:
         try:
             check(value)
         except AWSError as error:
-            if error.code != "ValidationException" or "numeric" in error.message or "Number" in error.message:
+            if error.code != "ValidationException" or _UNEXPLAINED.search(error.message):
                 raise
             raise validation(f"{_START_INVALID}: {error.message}") from None
 
@@ -179,25 +202,25 @@ def query_page(context: Context, reading: Reading) -> Shape:
     plan = _index(table, request)
     keys = plan.keys if plan is not None else table.keys
     start_key = request.get("ExclusiveStartKey")
-    place = None if start_key is None else _start_place(start_key, keys, table, bool(plan))
-    key_conditions.check(conditions, keys)
+    if start_key is not None and len(start_key) != len(keys.all_names):
+        raise validation(_START_INVALID)
+    key_conditions.check(conditions, keys, start_key)
+    place = None if start_key is None else _start_place(start_key, keys, table)
+    if start_key is not None and place is not None:
+        _check_within(conditions, keys, start_key, place)
+        if plan is None and not keys.sort:
+            raise validation(f"The provided exclusive start key is invalid: ExclusiveStartKey: {_shown(start_key)}")
     for name in keys.names:
         if name in reading.filtered:
             filter_name = "QueryFilter" if request.get("QueryFilter") is not None else "Filter Expression"
             raise validation(
                 f"{filter_name} can only contain non-primary key attributes: Primary key attribute: {name}"
             )
+    _needs_table(plan, reading)
     check_nested_keys(table, reading.binder.nested)
     start, end = key_conditions.bounds(conditions, keys)
     forward = request.get("ScanIndexForward") is not False
     if place is not None:
-        if not keys.sort or not start <= place < end:
-            if not keys.sort:
-                shown = _shown(request["ExclusiveStartKey"])
-                raise validation(f"The provided exclusive start key is invalid: ExclusiveStartKey: {shown}")
-            if keys.sort[0][0] in conditions:
-                raise validation("The provided starting key does not match the range key predicate")
-            raise validation("The provided starting key is outside query boundaries based on provided conditions")
         if forward:
             start = place + b"\0"
         else:
@@ -246,20 +269,30 @@ def scan_page(context: Context, reading: Reading) -> Shape:
     table = open_table(context, request["TableName"])
     plan = _index(table, request)
     keys = plan.keys if plan is not None else table.keys
-    check_nested_keys(table, reading.binder.nested)
     start, end = keys.range()
     total = request.get("TotalSegments")
     if total is not None:
         start, end = segment(keys, request["Segment"], total)
     start_key = request.get("ExclusiveStartKey")
     if start_key is not None:
-        place = _start_place(start_key, keys, table, bool(plan))
+        if len(start_key) != len(keys.all_names):
+            tail = "" if plan is not None else ": The provided key element does not match the schema"
+            raise validation(_START_INVALID + tail)
+        if plan is not None:
+            for number, (name, kind) in enumerate(keys.attributes):
+                if name not in start_key:
+                    raise validation(_START_INVALID)
+                check_key_attribute(start_key, name, kind, number < len(keys.partition))
+            _needs_table(plan, reading)
+        place = _start_place(start_key, keys, table)
         if not start <= place < end:
             raise validation(
                 f"{_START_INVALID}: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "
                 f"TotalSegments: {total} Segment: {request.get('Segment')}"
             )
         start = place + b"\0"
+    _needs_table(plan, reading)
+    check_nested_keys(table, reading.binder.nested)
     return _page(context, reading, table, plan, start, end, True)
 
 
@@ -280,14 +313,25 @@ def _shown(start: Item) -> str:
     return "{" + ", ".join(parts) + "}"
 
 
-def _start_place(start: Item, keys: Keys, table: Table, indexed: bool) -> bytes:
-    if len(start) != len(keys.all_names):
-        tail = "" if indexed else ": The provided key element does not match the schema"
-        raise validation(_START_INVALID + tail)
+def _check_within(conditions: Conditions, keys: Keys, start: Item, place: bytes) -> None:
+    """That a query's starting key is one that the query could have come to."""
+    same_partition = place.startswith(key_conditions.partition(conditions, keys))
+    if not keys.sort or keys.sort[0][0] not in conditions:
+        if not same_partition:
+            raise validation("The provided starting key is outside query boundaries based on provided conditions")
+        return
+    own = {name: KeyCondition("EQ", [start[name]]) for name, _ in keys.partition}
+    first, end = key_conditions.bounds({**conditions, **own}, keys)
+    if not first <= place < end:
+        raise validation("The provided starting key does not match the range key predicate")
+    if not same_partition:
+        raise validation("The query can return at most one row and cannot be restarted")
+
+
+def _start_place(start: Item, keys: Keys, table: Table) -> bytes:
+    """Where a checked starting key lies, its part that is the table's key checked as well."""
     try:
         check_key(start, table.keys)
-        if indexed:
-            check_key(start, keys)
     except AWSError as error:
         raise validation(f"{_START_INVALID}: {error.message}") from None
     return keys.key(start)

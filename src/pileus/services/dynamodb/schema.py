@@ -235,11 +235,16 @@ class Table:
             self.indexes or record.ttl or record.history_since or (record.stream and record.stream.enabled)
         )
         """A write concerns the item alone."""
+        # Global indexes first: that is the order in which DynamoDB looks at them.
         self._index_keys = tuple(
-            (plan.name, name, kind) for plan in self.indexes for name, kind in plan.keys.attributes
+            (plan.name, name, kind)
+            for plan in sorted(self.indexes, key=lambda plan: not plan.is_global)
+            for name, kind in plan.keys.attributes
             if name not in self.keys.names
-        )  # fmt: skip
-        self.index_key_types = {name: (kind, index) for index, name, kind in reversed(self._index_keys)}
+        )
+        self.index_key_types: dict[str, tuple[str, str]] = {}
+        for index, name, kind in self._index_keys:
+            self.index_key_types.setdefault(name, (kind, index))
         (self._partition_name, self._partition_kind) = self.keys.partition[0]
         self._key_count = len(self.keys.attributes)
 
@@ -297,11 +302,15 @@ def _empty_index_key(name: str, kind: str, index: str) -> Exception:
 def check_key(given: Any, keys: Keys) -> None:
     partitions = len(keys.partition)
     for place, (name, kind) in enumerate(keys.attributes):
-        value = given.get(name)
-        if value is None or kind not in value:
-            raise key_mismatch()
-        if kind != "N":
-            check_key_value(name, kind, value[kind], place < partitions, "were invalid: ")
+        check_key_attribute(given, name, kind, place < partitions)
+
+
+def check_key_attribute(given: Any, name: str, kind: str, partition: bool) -> None:
+    value = given.get(name)
+    if value is None or kind not in value:
+        raise key_mismatch()
+    if kind != "N":
+        check_key_value(name, kind, value[kind], partition, "were invalid: ")
 
 
 def check_key_value(name: str, kind: str, content: str, partition: bool, wording: str) -> None:

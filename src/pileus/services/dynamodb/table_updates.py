@@ -15,6 +15,7 @@ from pileus.services.dynamodb import backfill, cleaning, jobs, service, tag_reco
 from pileus.services.dynamodb.access import on_table
 from pileus.services.dynamodb.catalog import check_name, described_table
 from pileus.services.dynamodb.definitions import (
+    MOST_UNITS,
     attribute_types,
     encryption,
     global_index,
@@ -70,6 +71,8 @@ def _check(request: Shape) -> None:
     )  # fmt: skip
     if request.get("BillingMode") == "PROVISIONED" and not request.get("ProvisionedThroughput"):
         raise invalid_parameters("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
+    if request.get("ProvisionedThroughput"):
+        throughput_of(request["ProvisionedThroughput"])
     seen: set[str] = set()
     for update in request.get("GlobalSecondaryIndexUpdates") or ():
         actions = [update[action] for action in ("Update", "Create", "Delete") if update.get(action)]
@@ -224,6 +227,12 @@ class _Change:
         cleaning.discard_index(self.tx, self.table, index.number)
 
     def _update(self, shape: Shape) -> None:
+        given = shape.get("ProvisionedThroughput") or {}
+        if any(units > MOST_UNITS for units in given.values()):
+            raise validation(
+                "This operation cannot be performed with given input values. Please contact DynamoDB service team for "
+                "more info: Action Blocked: IndexUpdate"
+            )
         index = self._find(shape["IndexName"])
         changes: dict[str, Any] = {}
         if shape.get("ProvisionedThroughput"):

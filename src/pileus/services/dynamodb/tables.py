@@ -125,6 +125,7 @@ async def create_table(context: Context, request: Shape) -> Shape:
     shape = describe(context, table, "CREATING")
     for index in shape.get("GlobalSecondaryIndexes", ()):
         index["IndexStatus"] = "CREATING"
+    shape.get("BillingModeSummary", {}).pop("LastUpdateToPayPerRequestDateTime", None)
     return {"TableDescription": shape}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from pileus.aws import arn as arns
@@ -10,9 +11,11 @@ from pileus.services.context import Context
 from pileus.services.dynamodb import service, tag_records
 from pileus.services.dynamodb.access import table_access
 from pileus.services.dynamodb.catalog import find_table
-from pileus.services.dynamodb.errors import invalid_parameters, resource_not_found, validation
+from pileus.services.dynamodb.errors import resource_not_found, validation
 from pileus.services.dynamodb.schema import Table
 from pileus.services.operation import Access, AccessRule, Shape
+
+_TABLE = re.compile(r"table/[a-zA-Z0-9_.-]{3,255}", re.ASCII)
 
 
 def _table_name(resource: str) -> str:
@@ -23,10 +26,8 @@ def _table_name(resource: str) -> str:
         parsed = None
     if not resource.startswith("arn:"):
         raise validation(f"Invalid ResourceArn: ARNs must start with 'arn:': {resource}")
-    if parsed is None or parsed.service != "dynamodb" or not parsed.resource.startswith("table/"):
-        raise invalid_parameters(f"Invalid ResourceArn provided as input {resource}")
-    if parsed.resource.count("/") > 1:
-        raise validation(f"Invalid ResourceArn: {resource} is not the ARN of a table")
+    if parsed is None or parsed.service != "dynamodb" or not _TABLE.fullmatch(parsed.resource):
+        raise validation(f"Invalid TableArn: Invalid ResourceArn provided as input {resource}")
     return resource
 
 
@@ -38,20 +39,21 @@ def tagged(action: str) -> AccessRule:
     return access
 
 
-def _table(context: Context, resource: str) -> Table:
+def _table(context: Context, resource: str, detail: bool = True) -> Table:
     name = _table_name(resource)
     if arns.parse(name).account != context.account:
         raise AWSError("AccessDeniedException", "Cross-account tagging is not supported", status=400)
     table = find_table(context, name)
     if table is None:
-        raise resource_not_found(f"Requested resource not found: ResourcArn: {resource} not found")
+        tail = f": ResourcArn: {resource} not found" if detail else ""
+        raise resource_not_found(f"Requested resource not found{tail}")
     return table
 
 
 @service.operation("TagResource", access=tagged("TagResource"))
 async def tag_resource(context: Context, request: Shape) -> Shape:
     if not request["Tags"]:
-        raise validation("Atleast one tag is required when calling TagResource")
+        raise validation("Atleast one Tag needs to be provided as Input.")
     tags = tag_records.checked(request["Tags"])
     number = _table(context, request["ResourceArn"]).record.number
     await context.store.transact(lambda tx: tag_records.put(tx, number, tags))
@@ -61,8 +63,8 @@ async def tag_resource(context: Context, request: Shape) -> Shape:
 @service.operation("UntagResource", access=tagged("UntagResource"))
 async def untag_resource(context: Context, request: Shape) -> Shape:
     if not request["TagKeys"]:
-        raise validation("Atleast one Tag Key is required when calling UntagResource")
-    number = _table(context, request["ResourceArn"]).record.number
+        raise validation("Atleast one Tag Key needs to be provided as Input.")
+    number = _table(context, request["ResourceArn"], detail=False).record.number
     await context.store.transact(lambda tx: tag_records.remove(tx, number, request["TagKeys"]))
     return {}
 

@@ -17,7 +17,7 @@ from pileus.aws.errors import AWSError
 from pileus.services.dynamodb import numbers
 from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions import documents
-from pileus.services.dynamodb.expressions.documents import Changes, Parts, PathSet
+from pileus.services.dynamodb.expressions.documents import Changes, Parts, branches_of
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.expressions.parsing import (
     CONDITION_FUNCTIONS,
@@ -141,10 +141,7 @@ class Binder:
     def projection(self, text: str) -> dict[str | int, Any]:
         """The branches to keep of each item."""
         try:
-            paths = PathSet()
-            for path in parse_projection(text):
-                paths.add(self.path(path))
-            return paths.branches
+            return branches_of([self.path(path) for path in parse_projection(text)])
         except ExpressionError as error:
             raise validation(f"Invalid ProjectionExpression: {error}") from None
 
@@ -315,6 +312,8 @@ class Binder:
         wanted = self.constant(arguments[1])
         if wanted is None or "S" not in wanted:
             kind = type_of(wanted) if wanted else "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"
+            if isinstance(arguments[1], Call):
+                kind = "N"
             raise _wrong_operand(name, kind)
         if wanted["S"] not in _TYPES:
             raise ExpressionError(
@@ -336,9 +335,9 @@ class Binder:
         return lambda item: measured(inner(item))
 
     def _count(self, call: Call, functions: dict[str, int]) -> None:
+        for argument in call.arguments:
+            self._resolve(argument)
         if len(call.arguments) != functions[call.function]:
-            for argument in call.arguments:
-                self.constant(argument)
             raise ExpressionError(
                 "Incorrect number of operands for operator or function; "
                 f"operator or function: {call.function}, number of operands: {len(call.arguments)}"
@@ -360,7 +359,6 @@ class Binder:
     # Updates
 
     def actions(self, actions: tuple[Action, ...]) -> BoundUpdate:
-        paths = PathSet()
         bound: list[Callable[[Item, Changes], None]] = []
         setters: list[tuple[Parts, Getter]] = []
         types: dict[str, str] = {}
@@ -371,23 +369,21 @@ class Binder:
             if action.value is not None:
                 self._resolve(action.value)
             resolved.append((action, parts))
-        for _, parts in resolved:
-            paths.add(parts)
+        branches = branches_of([parts for _, parts in resolved])
+        for action, _ in resolved:
+            constant = self.constant(action.value) if action.section in ("ADD", "DELETE") and action.value else None
+            if constant is not None:
+                self._check_operand(action.section, constant)
         for action, parts in resolved:
-            if action.section == "REMOVE" or action.value is None:
+            kind: str | None = None
+            if action.value is None:
                 bound.append(_remover(parts))
-                continue
-            if action.section == "SET":
+            elif action.section == "SET":
                 kind = self._operand_type(action.value)
                 setters.append((parts, self.update_value(action.value)))
             else:
                 constant = self.constant(action.value) or {}
                 kind = type_of(constant)
-                if kind in _TYPE_WORDS and not (action.section == "ADD" and kind == "N"):
-                    raise ExpressionError(
-                        "Incorrect operand type for operator or function; "
-                        f"operator: {action.section}, operand type: {_TYPE_WORDS[kind]}"
-                    )
                 bound.append((_adder if action.section == "ADD" else _deleter)(parts, constant))
             if kind and len(parts) == 1:
                 types[str(parts[0])] = kind
@@ -403,7 +399,15 @@ class Binder:
             changes.finish()
 
         only_removes = all(action.section in ("REMOVE", "DELETE") for action in actions)
-        return BoundUpdate(apply, tuple(parts for _, parts in resolved), paths.branches, types, only_removes)
+        return BoundUpdate(apply, tuple(parts for _, parts in resolved), branches, types, only_removes)
+
+    def _check_operand(self, section: str, constant: Value) -> None:
+        kind = type_of(constant)
+        if kind in _TYPE_WORDS and not (section == "ADD" and kind == "N"):
+            raise ExpressionError(
+                "Incorrect operand type for operator or function; "
+                f"operator: {section}, operand type: {_TYPE_WORDS[kind]}"
+            )
 
     def _resolve(self, operand: Operand) -> None:
         if isinstance(operand, Path):

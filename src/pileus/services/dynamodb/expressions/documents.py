@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pileus.services.dynamodb.errors import validation
@@ -32,33 +32,32 @@ def read(item: Item, path: Parts) -> Value | None:
     return value
 
 
-class PathSet:
-    """Paths that may not overlap, as the branches of a tree."""
+Branches = dict[str | int, Any]
 
-    def __init__(self) -> None:
-        self.branches: dict[str | int, Any] = {}
-        self._paths: list[Parts] = []
 
-    def add(self, path: Parts) -> None:
-        for other in self._paths:
+def branches_of(paths: Sequence[Parts]) -> Branches:
+    """Paths as the branches of a tree. They may not overlap; DynamoDB tells of that before it tells of conflicts."""
+    conflict = ""
+    for place, path in enumerate(paths):
+        for other in paths[:place]:
+            both = f"must remove or rewrite one of these paths; path one: {show(other)}, path two: {show(path)}"
             for mine, theirs in zip(path, other, strict=False):
                 if isinstance(mine, int) != isinstance(theirs, int):
-                    raise ExpressionError(
-                        "Two document paths conflict with each other; must remove or rewrite one of these paths; "
-                        f"path one: {show(other)}, path two: {show(path)}"
-                    )
+                    conflict = conflict or f"Two document paths conflict with each other; {both}"
+                    break
                 if mine != theirs:
                     break
             else:
-                raise ExpressionError(
-                    "Two document paths overlap with each other; must remove or rewrite one of these paths; "
-                    f"path one: {show(other)}, path two: {show(path)}"
-                )
-        self._paths.append(path)
-        branch = self.branches
+                raise ExpressionError(f"Two document paths overlap with each other; {both}")
+    if conflict:
+        raise ExpressionError(conflict)
+    branches: Branches = {}
+    for path in paths:
+        branch = branches
         for part in path[:-1]:
             branch = branch.setdefault(part, {})
         branch[path[-1]] = None
+    return branches
 
 
 def project(item: Item, branches: dict[str | int, Any]) -> Item:
