@@ -54,8 +54,9 @@ def _settings(context: Context, request: Shape) -> dict[str, Any]:
     if request.get("SamlProviderARNs"):
         raise option_not_implemented("SamlProviderARNs: SAML identity providers")
     for provider_arn in request.get("OpenIdConnectProviderARNs") or ():
-        account, name = provider_arn.split(":", 5)[4], provider_arn.partition(":oidc-provider/")[2]
-        if account != context.account or not OPENID_PROVIDERS.get(context.store, account, name):
+        name = provider_arn.partition(":oidc-provider/")[2]
+        provider = OPENID_PROVIDERS.get(context.store, context.account, name)
+        if provider is None or provider.arn != provider_arn:
             raise invalid_parameter(f"OpenId Connect provider {provider_arn} was not found.")
     return {name: request[name] for name in _SETTINGS if request.get(name)}
 
