@@ -56,7 +56,6 @@ def test_saved_code_answers(cloud: Any, account: Any, tmp_path: Path) -> None:
                 break
         assert said and said[-1].startswith("Watching"), said
         answer(account, "one")
-        time.sleep(0.3)  # the watcher takes a moment to look
         code.write_text("def handler(event, context):\n    return 'two'\n")
         answer(account, "two")
         code.write_text("def handler(event, context):\n    return 'three'\n")

@@ -21,6 +21,7 @@ from pileus.cli.session import Session, Target
 
 _DEBOUNCE_MILLISECONDS = 30
 _STEP_MILLISECONDS = 10
+_TIMEOUT_MILLISECONDS = 200
 _CONFLICT_SECONDS = 5.0
 _FUNCTIONS = {"AWS::Serverless::Function": ("CodeUri", "Key"), "AWS::Lambda::Function": ("Code", "S3Key")}
 
@@ -39,8 +40,13 @@ def dev(
     bundles = Bundles(template, parameter)
     bundles.changed()
     swap = Swap(Session(Target.pileus, data), stack)
-    console.print(f"Watching {template.parent.resolve()}; Ctrl-C ends it.", soft_wrap=True, markup=False)
+    announced = False
     for paths in _changes(template.parent):
+        if not announced:
+            console.print(f"Watching {template.parent.resolve()}; Ctrl-C ends it.", soft_wrap=True, markup=False)
+            announced = True
+        if not paths:
+            continue
         started = time.perf_counter()
         try:
             if template.resolve() in paths:
@@ -57,13 +63,18 @@ def dev(
 
 
 def _changes(folder: Path) -> Iterator[set[Path]]:
+    """Files that changed together; now and then none, the first time when the watching has begun."""
     from watchfiles import watch
 
-    try:
-        for changes in watch(folder, debounce=_DEBOUNCE_MILLISECONDS, step=_STEP_MILLISECONDS, raise_interrupt=False):
-            yield {Path(path) for _, path in changes}
-    except KeyboardInterrupt:
-        return
+    for changes in watch(
+        folder,
+        debounce=_DEBOUNCE_MILLISECONDS,
+        step=_STEP_MILLISECONDS,
+        rust_timeout=_TIMEOUT_MILLISECONDS,
+        yield_on_timeout=True,
+        raise_interrupt=False,
+    ):
+        yield {Path(path) for _, path in changes}
 
 
 class Bundles:
