@@ -2,10 +2,12 @@
 // call one function, and calls it. There is no server in between.
 import { sign } from "./sign.js";
 
-const config = await (await fetch("config.json", { cache: "no-cache" })).json();
 const form = document.getElementById("form");
 const text = document.getElementById("text");
 const notice = document.getElementById("notice");
+
+/** What the deployment wrote beside the page: where the cloud is, and what the stack's resources are called. */
+let config;
 
 /** A service's address: the cloud's own, or on AWS the service's. */
 const at = (service) => config.endpoint ?? `https://${service}.${config.region}.amazonaws.com`;
@@ -62,6 +64,7 @@ async function call(payload) {
   button.disabled = true;
   notice.textContent = "…";
   try {
+    config ??= await answerOf(await fetch("config.json", { cache: "no-cache" }));
     show(await invoke(config.GuestBook, payload));
     notice.textContent = "";
     return true;
