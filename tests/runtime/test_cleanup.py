@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from runtime_harness import Harness
+
 PROGRAM = """
 import asyncio, sys, uuid
 from pathlib import Path
@@ -64,7 +66,7 @@ def in_groups_of(name: str) -> list[int]:
     return found
 
 
-def test_killed_without_warning(isolated, tmp_path):
+def test_killed_without_warning(isolated: Harness, tmp_path: Path) -> None:
     program, code, state = tmp_path / "program.py", tmp_path / "code", tmp_path / "state"
     program.write_text(textwrap.dedent(PROGRAM))
     code.mkdir()
@@ -86,7 +88,7 @@ def test_killed_without_warning(isolated, tmp_path):
 
 
 @pytest.mark.parametrize("times", [2])
-def test_opened_and_closed_leaves_no_descriptor(harness, tmp_path, times):
+def test_opened_and_closed_leaves_no_descriptor(harness: Harness, tmp_path: Path, times: int) -> None:
     function = harness.function("def handler(event, context):\n    return event")
 
     def cycle(number: int) -> int:

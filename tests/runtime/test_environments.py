@@ -8,17 +8,19 @@ import asyncio
 import json
 import re
 import time
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from pileus.aws.errors import AWSError
-from pileus.runtime.interface import Limits, Logging
+from pileus.runtime.interface import Limits, Logging, Outcome
+from runtime_harness import Harness
 
 COUNTER = "import time\ncalls = 0\ndef handler(event, context):\n    global calls\n    calls += 1\n    time.sleep(event or 0)\n    return calls"
 
 
-def test_an_environment_is_reused(harness):
+def test_an_environment_is_reused(harness: Harness) -> None:
     function = harness.function(COUNTER)
     outcomes = [harness.invoke(function) for _ in range(5)]
     assert [json.loads(outcome.payload) for outcome in outcomes] == [1, 2, 3, 4, 5]
@@ -27,10 +29,10 @@ def test_an_environment_is_reused(harness):
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", outcomes[0].log_stream)
 
 
-def test_concurrent_calls_scale_out(harness):
+def test_concurrent_calls_scale_out(harness: Harness) -> None:
     function = harness.function(COUNTER)
 
-    async def together():
+    async def together() -> list[Outcome]:
         return await asyncio.gather(*(harness.ainvoke(function, 0.3) for _ in range(6)))
 
     outcomes = harness.run(together())
@@ -46,11 +48,11 @@ def test_concurrent_calls_scale_out(harness):
         (Limits(unreserved=2), "ConcurrentInvocationLimitExceeded"),
     ],
 )
-def test_throttles_say_why(harness, limits, reason):
+def test_throttles_say_why(harness: Harness, limits: Limits, reason: str) -> None:
     function = harness.function(COUNTER, account="111111111111")
     room = limits.unreserved if limits.reserved is None else limits.reserved
 
-    async def together():
+    async def together() -> tuple[AWSError, int]:
         running = [asyncio.create_task(harness.ainvoke(function, 0.5, limits)) for _ in range(room)]
         await asyncio.sleep(0.2)
         with pytest.raises(AWSError) as raised:
@@ -65,11 +67,11 @@ def test_throttles_say_why(harness, limits, reason):
     assert harness.runtime.concurrency_in_use("111111111111", "eu-west-1") == 0
 
 
-def test_a_caller_that_goes_away_does_not_stop_the_function(harness):
+def test_a_caller_that_goes_away_does_not_stop_the_function(harness: Harness) -> None:
     function = harness.function(COUNTER)
     harness.invoke(function)
 
-    async def leave():
+    async def leave() -> Outcome:
         task = asyncio.create_task(harness.ainvoke(function, 0.3))
         await asyncio.sleep(0.1)
         task.cancel()
@@ -79,7 +81,7 @@ def test_a_caller_that_goes_away_does_not_stop_the_function(harness):
     assert json.loads(harness.run(leave()).payload) == 3
 
 
-def test_the_log_is_written_as_lambda_writes_it(harness):
+def test_the_log_is_written_as_lambda_writes_it(harness: Harness) -> None:
     source = (
         "import logging\ndef handler(event, context):\n    print('one\\ntwo')\n    logging.warning('three\\nfour')\n"
     )
@@ -101,7 +103,7 @@ def test_the_log_is_written_as_lambda_writes_it(harness):
     assert tail.startswith(f"START RequestId: {request}") and "Init Duration" not in tail and tail.endswith("MB\t\n")
 
 
-def test_json_logs_have_levels(harness):
+def test_json_logs_have_levels(harness: Harness) -> None:
     source = (
         "import logging\nlogger = logging.getLogger()\ndef handler(event, context):\n"
         "    logger.debug('hidden')\n    logger.warning('seen', extra={'order': 7})\n    raise KeyError('lost')"
@@ -110,7 +112,7 @@ def test_json_logs_have_levels(harness):
         ("WARN", "INFO", ["platform.start", "WARNING", "ERROR", "platform.report"]),
         ("DEBUG", "WARN", ["DEBUG", "WARNING", "ERROR"]),
     ):
-        logging = Logging("/aws/lambda/json", "JSON", application, system)
+        logging = Logging("/aws/lambda/json", "JSON", cast(Any, application), cast(Any, system))
         function = harness.function(source, logging=logging)
         harness.invoke(function)
         records = [json.loads(text) for owner, _, (_, text) in harness.logs if owner == function]
@@ -129,7 +131,7 @@ def test_json_logs_have_levels(harness):
         ("1 / 0", "app.handler", "ZeroDivisionError", "division by zero"),
     ],
 )  # fmt: skip
-def test_init_errors(harness, source, handler, kind, message):
+def test_init_errors(harness: Harness, source: str, handler: str, kind: str, message: str) -> None:
     function = harness.function(source, handler=handler)
     outcome = harness.invoke(function, tail=True)
     error = json.loads(outcome.payload)
@@ -152,7 +154,7 @@ def test_init_errors(harness, source, handler, kind, message):
         ("return 'x' * 6_291_555", "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."),
     ],
 )  # fmt: skip
-def test_invocation_errors(harness, work, kind, message):
+def test_invocation_errors(harness: Harness, work: str, kind: str, message: str) -> None:
     function = harness.function(f"def handler(event, context):\n    if event: return 'well'\n    {work}")
     outcome = harness.invoke(function, False)
     error = json.loads(outcome.payload)
@@ -161,7 +163,7 @@ def test_invocation_errors(harness, work, kind, message):
     assert harness.invoke(function, True).payload == b'"well"'
 
 
-def test_the_largest_payloads_pass(harness):
+def test_the_largest_payloads_pass(harness: Harness) -> None:
     function = harness.function("def handler(event, context):\n    return event", memory_mb=512, timeout_s=10)
     payload = b'"' + b"x" * (6_291_456 - 2) + b'"'
     assert harness.invoke(function, payload).payload == payload
@@ -169,7 +171,9 @@ def test_the_largest_payloads_pass(harness):
         harness.invoke(function, payload + b" ")
 
 
-def test_a_slow_init_is_done_again_under_the_functions_timeout(harness, monkeypatch):
+def test_a_slow_init_is_done_again_under_the_functions_timeout(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pileus.runtime.runtime._INIT_S", 0.5)
     source = "import time\ntime.sleep(1)\ndef handler(event, context):\n    return 'late'"
     assert harness.invoke(harness.function(source, timeout_s=5)).payload == b'"late"'
@@ -177,7 +181,7 @@ def test_a_slow_init_is_done_again_under_the_functions_timeout(harness, monkeypa
     assert json.loads(outcome.payload)["errorType"] == "Sandbox.Timedout"
 
 
-def test_context_and_variables(harness):
+def test_context_and_variables(harness: Harness) -> None:
     source = """
 import os
 def handler(event, context):
@@ -206,7 +210,7 @@ def handler(event, context):
     assert (plain["identity"], plain["custom"]) == (None, None)
 
 
-def test_a_functions_own_library_comes_before_the_warmed_one(harness):
+def test_a_functions_own_library_comes_before_the_warmed_one(harness: Harness) -> None:
     files = {
         "app.py": "import boto3, queue\ndef handler(event, context):\n    return [boto3.__version__, queue.MINE]",
         "boto3/__init__.py": "__version__ = 'mine'",
@@ -215,7 +219,7 @@ def test_a_functions_own_library_comes_before_the_warmed_one(harness):
     assert json.loads(harness.invoke(harness.function(files)).payload) == ["mine", True]
 
 
-def test_layers_lie_in_opt_and_the_later_hides_the_earlier(harness):
+def test_layers_lie_in_opt_and_the_later_hides_the_earlier(harness: Harness) -> None:
     first = harness.directory(
         {"python/shared.py": "NAME = 'first'", "python/lib/python3.11/site-packages/deep.py": "", "data/a": "1"}
     )
@@ -227,7 +231,7 @@ def test_layers_lie_in_opt_and_the_later_hides_the_earlier(harness):
     assert json.loads(harness.invoke(one).payload) == ["first", ["a"]]
 
 
-def test_provisioned_environments_are_there_before_the_first_call(harness):
+def test_provisioned_environments_are_there_before_the_first_call(harness: Harness) -> None:
     function = harness.function(
         "import os\ndef handler(event, context):\n    return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']"
     )
@@ -243,11 +247,11 @@ def test_provisioned_environments_are_there_before_the_first_call(harness):
     harness.run(harness.runtime.provision(broken, 0))
 
 
-def test_retiring_ends_idle_ones_at_once_and_busy_ones_when_done(harness):
+def test_retiring_ends_idle_ones_at_once_and_busy_ones_when_done(harness: Harness) -> None:
     function = harness.function(COUNTER)
     harness.invoke(function)
 
-    async def during_a_call():
+    async def during_a_call() -> Outcome:
         task = asyncio.create_task(harness.ainvoke(function, 0.3))
         await asyncio.sleep(0.1)
         harness.runtime.retire(function.account, function.region, function.name)
@@ -260,7 +264,7 @@ def test_retiring_ends_idle_ones_at_once_and_busy_ones_when_done(harness):
     assert json.loads(harness.invoke(function).payload) == 1
 
 
-def test_unused_environments_end(harness, monkeypatch):
+def test_unused_environments_end(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     function = harness.function(COUNTER)
     harness.invoke(function)
     monkeypatch.setattr("pileus.runtime.runtime.IDLE_S", 0.0)
@@ -274,17 +278,17 @@ def test_unused_environments_end(harness, monkeypatch):
     assert json.loads(harness.invoke(function).payload) == 1
 
 
-def test_what_cannot_run_is_named(harness):
+def test_what_cannot_run_is_named(harness: Harness) -> None:
     assert "no Python 3.14 on this machine" in (
         harness.runtime.missing("python3.14") or "no Python 3.14 on this machine"
     )
-    assert "cobol" in harness.runtime.missing("cobol")
+    assert "cobol" in (harness.runtime.missing("cobol") or "")
     with pytest.raises(AWSError) as raised:
         harness.invoke(harness.function("", runtime="cobol"))
     assert raised.value.code == "InvalidRuntimeException"
 
 
-def test_a_handler_may_take_long_to_be_done_with_its_answer(harness):
+def test_a_handler_may_take_long_to_be_done_with_its_answer(harness: Harness) -> None:
     """A custom runtime that dawdles between answer and next: the next call goes elsewhere."""
     source = """#!/bin/sh
 while true; do

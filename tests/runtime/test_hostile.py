@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from runtime_harness import Harness
+
 LOOK_EVERYWHERE = """
 import os
 def handler(marker, context):
@@ -35,7 +37,7 @@ def handler(marker, context):
 """
 
 
-def test_sees_no_file_of_the_machine(isolated):
+def test_sees_no_file_of_the_machine(isolated: Harness) -> None:
     answer = isolated.call(
         "import os\ndef handler(event, context):\n"
         "    return {'root': sorted(os.listdir('/')), 'there': [os.path.exists(path) for path in event],"
@@ -49,7 +51,7 @@ def test_sees_no_file_of_the_machine(isolated):
     assert "shadow" not in answer["etc"] and "hostname" not in answer["etc"]
 
 
-def test_sees_nothing_of_another_function(isolated):
+def test_sees_nothing_of_another_function(isolated: Harness) -> None:
     marker = f"marker-{os.urandom(8).hex()}"
     victim = isolated.function(
         f"SECRET = '{marker}'\ndef handler(event, context):\n    open('/tmp/kept', 'w').write(SECRET)\n    return SECRET",
@@ -59,7 +61,7 @@ def test_sees_nothing_of_another_function(isolated):
     assert isolated.call(LOOK_EVERYWHERE, marker) == []
 
 
-def test_sees_and_signals_no_process_but_its_own(isolated):
+def test_sees_and_signals_no_process_but_its_own(isolated: Harness) -> None:
     source = """
 import os
 def handler(pids, context):
@@ -78,7 +80,7 @@ def handler(pids, context):
     assert answer["errors"] == ["PermissionError", "ProcessLookupError", "ProcessLookupError"]
 
 
-def test_cannot_read_the_memory_of_its_process_1(isolated):
+def test_cannot_read_the_memory_of_its_process_1(isolated: Harness) -> None:
     source = """
 def handler(event, context):
     answers = {}
@@ -93,7 +95,7 @@ def handler(event, context):
     assert set(isolated.call(source).values()) == {"PermissionError"}
 
 
-def test_reaches_its_own_runtime_api_and_the_cloud_and_nothing_else(isolated):
+def test_reaches_its_own_runtime_api_and_the_cloud_and_nothing_else(isolated: Harness) -> None:
     source = """
 import socket
 def handler(ports, context):
@@ -118,7 +120,7 @@ def handler(ports, context):
     assert answer["abstract"] != 0
 
 
-def test_opens_no_unusual_socket(isolated):
+def test_opens_no_unusual_socket(isolated: Harness) -> None:
     source = """
 import socket
 def handler(event, context):
@@ -134,7 +136,7 @@ def handler(event, context):
     assert isolated.call(source) == ["refused"] * 5
 
 
-def test_gains_no_privilege(isolated):
+def test_gains_no_privilege(isolated: Harness) -> None:
     source = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -183,7 +185,7 @@ def handler(event, context):
     assert [name for name in answer["done"] if name != "sysrq"] == []
 
 
-def test_a_program_with_the_setuid_bit_stays_unprivileged(isolated):
+def test_a_program_with_the_setuid_bit_stays_unprivileged(isolated: Harness) -> None:
     answer = isolated.call(
         "import glob, os, subprocess\ndef handler(event, context):\n"
         "    programs = [path for path in ('/usr/bin/su', '/usr/bin/passwd', '/usr/bin/mount') if os.path.exists(path)]\n"
@@ -193,7 +195,7 @@ def test_a_program_with_the_setuid_bit_stays_unprivileged(isolated):
     assert answer == [True, True]  # every one lies on a mount without setuid
 
 
-def test_outgrows_its_memory(isolated):
+def test_outgrows_its_memory(isolated: Harness) -> None:
     function = isolated.function("def handler(event, context):\n    return len(bytearray(event) )\n", timeout_s=20)
     assert isolated.invoke(function, 60 << 20).payload == b"%d" % (60 << 20)
     source = "def handler(event, context):\n    kept = []\n    while True:\n        kept.append(bytearray(b'x') * (1 << 20))\n"
@@ -207,7 +209,7 @@ def test_outgrows_its_memory(isolated):
     assert isolated.invoke(function, 1).payload == b"1"
 
 
-def test_fills_its_tmp_and_no_other_disk(isolated):
+def test_fills_its_tmp_and_no_other_disk(isolated: Harness) -> None:
     source = """
 import errno
 def handler(event, context):
@@ -228,7 +230,7 @@ def handler(event, context):
     assert {kind for kind, _ in answer.values()} <= {"EROFS", "EACCES", "ENOENT"} and len(answer) == 6
 
 
-def test_starts_processes_without_end(isolated):
+def test_starts_processes_without_end(isolated: Harness) -> None:
     source = """
 import os
 def handler(event, context):
@@ -247,7 +249,7 @@ def handler(event, context):
     isolated.runtime.retire(function.account, function.region, function.name)
 
 
-def test_opens_descriptors_without_end(harness):
+def test_opens_descriptors_without_end(harness: Harness) -> None:
     source = """
 import os
 def handler(event, context):
@@ -265,7 +267,7 @@ def handler(event, context):
 
 
 @pytest.mark.parametrize("work", ["while True: pass", "import time; time.sleep(60)", "os.kill(os.getpid(), 19)"])
-def test_holds_on_past_its_timeout(harness, work):
+def test_holds_on_past_its_timeout(harness: Harness, work: str) -> None:
     source = (
         f"import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ndef handler(event, context):\n    {work}\n"
     )
@@ -279,7 +281,7 @@ def test_holds_on_past_its_timeout(harness, work):
     assert "Task timed out after 1.00 seconds" in harness.log_of(function)
 
 
-def test_stops_when_it_has_answered(isolated):
+def test_stops_when_it_has_answered(isolated: Harness) -> None:
     source = """
 import threading, time
 ticks = 0
@@ -299,7 +301,7 @@ def handler(event, context):
     assert after - before < 200  # a thousand, had it gone on
 
 
-def test_lies_to_its_runtime_api(harness):
+def test_lies_to_its_runtime_api(harness: Harness) -> None:
     source = """
 import http.client, os
 def call(method, path, body=None, headers={}):
@@ -330,7 +332,7 @@ def handler(event, context):
     assert harness.invoke(function).function_error is None
 
 
-def test_answers_twice_and_keeps_the_first(harness):
+def test_answers_twice_and_keeps_the_first(harness: Harness) -> None:
     source = """
 import http.client, os
 def handler(event, context):
@@ -346,7 +348,7 @@ def handler(event, context):
         assert outcome.payload == b'"first"' and outcome.function_error is None
 
 
-def test_prints_without_end(harness):
+def test_prints_without_end(harness: Harness) -> None:
     source = "def handler(event, context):\n    for _ in range(event):\n        print('x' * 1023)\n    return 'done'"
     function = harness.function(source, timeout_s=30)
     outcome = harness.invoke(function, 8 << 10, tail=True)
@@ -354,7 +356,7 @@ def test_prints_without_end(harness):
     assert harness.log_of(function).count("x" * 1023) == 8 << 10
 
 
-def test_is_another_user_each_time(isolated):
+def test_is_another_user_each_time(isolated: Harness) -> None:
     """Even if two sandboxes met, the kernel would not let one touch the other's."""
     functions = [
         isolated.function("def handler(event, context):\n    return open('/proc/self/uid_map').read()")
@@ -364,7 +366,7 @@ def test_is_another_user_each_time(isolated):
     assert len(maps) == 2
 
 
-def test_shares_nothing_between_versions(harness):
+def test_shares_nothing_between_versions(harness: Harness) -> None:
     source = (
         "import os\ndef handler(event, context):\n    return [os.path.exists('/tmp/x'), open('/tmp/x', 'w').write('x')]"
     )
@@ -375,7 +377,7 @@ def test_shares_nothing_between_versions(harness):
     assert json.loads(harness.invoke(first).payload) == [True, 1]
 
 
-def test_a_link_in_the_code_leads_nowhere(isolated):
+def test_a_link_in_the_code_leads_nowhere(isolated: Harness) -> None:
     function = isolated.function(
         "import os\ndef handler(event, context):\n    return [os.path.exists(f'/var/task/{name}') for name in event]"
     )

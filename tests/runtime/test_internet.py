@@ -10,10 +10,12 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pileus.runtime import internet
+from runtime_harness import Harness
 
 OUTSIDE, NEAR = "203.0.113.2", "203.0.113.1"
 SERVERS = f"""
@@ -74,7 +76,9 @@ def outside() -> Iterator[None]:
         run("ip", "netns", "delete", name)
 
 
-def test_functions_reach_the_internet_and_not_this_machine(isolated, outside, monkeypatch, tmp_path):
+def test_functions_reach_the_internet_and_not_this_machine(
+    isolated: Harness, outside: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(internet, "resolvers", lambda: [OUTSIDE])
     usual, isolated.runtime = isolated.runtime, isolated.open(tmp_path / "state")
     try:
@@ -98,7 +102,7 @@ def test_functions_reach_the_internet_and_not_this_machine(isolated, outside, mo
         isolated.runtime = usual
 
 
-def test_a_name_that_nobody_knows(isolated, monkeypatch):
+def test_a_name_that_nobody_knows(isolated: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(internet, "resolvers", list)
     source = """
 import socket

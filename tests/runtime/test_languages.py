@@ -7,20 +7,35 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from pileus.runtime import languages
+from pileus.runtime.interface import Invocation, Outcome
+from pileus.runtime.languages import python
+from runtime_harness import Harness, runnable
 
-NODE = next(
-    (name for name in ("nodejs20.x", "nodejs22.x", "nodejs18.x", "nodejs24.x") if not languages.find(name).missing),
-    None,
-)
-JAVA = next((name for name in ("java17", "java21") if not languages.find(name).missing), None)
-needs_node = pytest.mark.skipif(NODE is None, reason="no Node.js on this machine")
-needs_java = pytest.mark.skipif(JAVA is None, reason="no JDK on this machine")
+NODE = runnable("nodejs20.x", "nodejs22.x", "nodejs18.x", "nodejs24.x")
+JAVA = runnable("java17", "java21")
+needs_node = pytest.mark.skipif(not NODE, reason="no Node.js on this machine")
+needs_java = pytest.mark.skipif(not JAVA, reason="no JDK on this machine")
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
+
+
+@pytest.mark.parametrize("runtime", [name for name in python.IDENTIFIERS if runnable(name)])
+def test_every_python_of_the_machine(harness: Harness, runtime: str) -> None:
+    """Those that the runtime client's compiled half does not fit have it in Python."""
+    source = (
+        "import sys, boto3\ndef handler(event, context):\n    return [event, '%d.%d' % sys.version_info[:2]][event]"
+    )
+    function = harness.function(source, runtime=runtime)
+    assert json.loads(harness.invoke(function, 1).payload) == runtime.removeprefix("python")
+    assert harness.invoke(function, 0).payload == b"0"
+    error = json.loads(harness.invoke(function, 2).payload)
+    assert (error["errorType"], error["errorMessage"]) == ("IndexError", "list index out of range")
 
 
 @needs_node
@@ -37,7 +52,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
         ({"index.js": "exports.handler = async () => {};"}, "index.handler", None),
     ],
 )  # fmt: skip
-def test_node_handlers(harness, files, handler, expected):
+def test_node_handlers(harness: Harness, files: dict[str, str], handler: str, expected: Any) -> None:
     function = harness.function(files, runtime=NODE, handler=handler)
     outcome = harness.invoke(function, [1])
     assert outcome.function_error is None, outcome.payload
@@ -60,7 +75,7 @@ def test_node_handlers(harness, files, handler, expected):
         ("throw new RangeError('at init')", "RangeError", "at init"),
     ],
 )  # fmt: skip
-def test_node_errors(harness, source, kind, message):
+def test_node_errors(harness: Harness, source: str, kind: str, message: str) -> None:
     outcome = harness.invoke(harness.function({"index.js": source}, runtime=NODE, handler="index.handler"))
     error = json.loads(outcome.payload)
     assert (outcome.function_error, error["errorType"]) == ("Unhandled", kind)
@@ -68,7 +83,7 @@ def test_node_errors(harness, source, kind, message):
 
 
 @needs_node
-def test_node_context_log_and_variables(harness):
+def test_node_context_log_and_variables(harness: Harness) -> None:
     source = """
 exports.handler = async (event, context) => {
   console.log("hello %s", "you"); console.error(new Error("seen"));
@@ -92,7 +107,7 @@ exports.handler = async (event, context) => {
 
 
 @needs_node
-def test_node_options_are_honoured(harness):
+def test_node_options_are_honoured(harness: Harness) -> None:
     environment = (("NODE_OPTIONS", "--stack-trace-limit=1"),)
     source = "exports.handler = async () => Error.stackTraceLimit"
     function = harness.function({"index.js": source}, runtime=NODE, handler="index.handler", environment=environment)
@@ -112,20 +127,17 @@ exports.handler = awslambda.streamifyResponse(async (event, stream, context) => 
 
 
 @needs_node
-def test_node_streams(harness):
+def test_node_streams(harness: Harness) -> None:
     function = harness.function(
         {"index.js": STREAMING}, runtime=NODE, handler="index.handler", timeout_s=20, memory_mb=512
     )
 
-    async def stream(event):
-        import msgspec
-
-        from pileus.runtime.interface import Invocation
-
+    async def stream(event: Any) -> tuple[Outcome, bytes]:
         invocation = Invocation(
             "33333333-3333-4333-8333-333333333333", msgspec.json.encode(event), function.arn, tail=True
         )
         outcome = await harness.runtime.invoke_streaming(function, invocation)
+        assert outcome.stream is not None
         pieces = [piece async for piece in outcome.stream]
         return outcome, b"".join(pieces)
 
@@ -170,7 +182,7 @@ public class App {
 
 
 @pytest.fixture(scope="session")
-def java_classes(tmp_path_factory):
+def java_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("java")
     (folder / "App.java").write_text(JAVA_SOURCE)
     # The interfaces as AWS's library has them, as far as the handler below needs them.
@@ -199,7 +211,7 @@ def java_classes(tmp_path_factory):
 
 
 @needs_java
-def test_java_handlers(harness, java_classes):
+def test_java_handlers(harness: Harness, java_classes: Path) -> None:
     order = {"name": "tea", "counts": [1, 2], "price": 2.5, "kind": "BIG"}
     receipt = {"name": "tea", "total": 3, "kind": "BIG", "more": {"price": 2.5}}
     for handler, event, expected in (
@@ -221,8 +233,8 @@ def test_java_handlers(harness, java_classes):
 
 
 @needs_java
-def test_java_errors(harness, java_classes):
-    def fail(handler):
+def test_java_errors(harness: Harness, java_classes: Path) -> None:
+    def fail(handler: str) -> Any:
         function = harness.function(
             {}, runtime=JAVA, handler=handler, code=str(java_classes), memory_mb=512, timeout_s=10
         )
@@ -272,7 +284,7 @@ int main(void) {
 
 
 @needs_compiler
-def test_a_compiled_program_is_a_custom_runtime(harness):
+def test_a_compiled_program_is_a_custom_runtime(harness: Harness) -> None:
     function = harness.function({"main.c": PROGRAM}, runtime="provided.al2023", handler="none")
     program = Path(function.code, "bootstrap")
     subprocess.run(["cc", "-o", str(program), str(program.with_name("main.c"))], check=True, timeout=60)
@@ -287,7 +299,7 @@ def test_a_compiled_program_is_a_custom_runtime(harness):
         ("not executable", "fork/exec /var/task/bootstrap: permission denied"),
     ],
 )
-def test_a_bootstrap_that_cannot_start(harness, source, message):
+def test_a_bootstrap_that_cannot_start(harness: Harness, source: str, message: str) -> None:
     files = {"bootstrap": source} if source else {"other": ""}
     outcome = harness.invoke(harness.function(files, runtime="provided.al2023"), request_id="r")
     expected = {"errorType": "Runtime.InvalidEntrypoint", "errorMessage": f"RequestId: r Error: {message}"}
@@ -312,9 +324,7 @@ while True:
 """
 
 
-def test_an_external_extension_sees_every_phase(harness):
-    import time
-
+def test_an_external_extension_sees_every_phase(harness: Harness) -> None:
     layer = harness.directory({"extensions/watcher": EXTENSION})
     function = harness.function("def handler(event, context):\n    return event", layers=(layer,), timeout_s=10)
     assert harness.invoke(function, 5, request_id="44444444-4444-4444-8444-444444444444").payload == b"5"
@@ -329,7 +339,7 @@ def test_an_external_extension_sees_every_phase(harness):
     assert log.count("extension saw INVOKE") == 2 and "extension saw SHUTDOWN SPINDOWN" in log
 
 
-def test_a_wrapper_starts_the_runtime(harness):
+def test_a_wrapper_starts_the_runtime(harness: Harness) -> None:
     wrapper = '#!/bin/sh\nexport WRAPPED=yes\nexec "$@"\n'
     files = {"wrapper": wrapper, "app.py": "import os\ndef handler(event, context):\n    return os.environ['WRAPPED']"}
     function = harness.function(files, environment=(("AWS_LAMBDA_EXEC_WRAPPER", "/var/task/wrapper"),))

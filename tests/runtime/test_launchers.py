@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 
 from pileus.aws.errors import AWSError
+from runtime_harness import Harness
 
 ECHO = "def handler(event, context):\n    return event"
 
 
-def test_a_launcher_that_dies_is_replaced(harness, tmp_path):
+def test_a_launcher_that_dies_is_replaced(harness: Harness, tmp_path: Path) -> None:
     usual, harness.runtime = harness.runtime, harness.open(tmp_path / "state")
     try:
         function = harness.function(ECHO)
         assert harness.invoke(function, 1).payload == b"1"
         (launcher,) = harness.runtime._launchers.values()
+        assert launcher._process is not None
         children = Path(f"/proc/{launcher._process.pid}/task/{launcher._process.pid}/children").read_text().split()
         for pid in [*map(int, children), launcher._process.pid]:
             os.kill(pid, signal.SIGKILL)
@@ -35,7 +37,7 @@ def test_a_launcher_that_dies_is_replaced(harness, tmp_path):
         harness.runtime = usual
 
 
-def test_code_that_is_not_there_is_our_fault_and_said_so(isolated):
+def test_code_that_is_not_there_is_our_fault_and_said_so(isolated: Harness) -> None:
     function = isolated.function(ECHO)
     shutil.rmtree(function.code)
     with pytest.raises(AWSError) as raised:
@@ -44,14 +46,16 @@ def test_code_that_is_not_there_is_our_fault_and_said_so(isolated):
     assert isolated.call(ECHO, 3) == 3
 
 
-def test_a_machine_without_room_refuses_instead_of_waiting(harness, monkeypatch, tmp_path):
+def test_a_machine_without_room_refuses_instead_of_waiting(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     usual, harness.runtime = harness.runtime, harness.open(tmp_path / "state")
     try:
         function = harness.function(ECHO)
         assert harness.invoke(function, 1).payload == b"1"
         (launcher,) = harness.runtime._launchers.values()
 
-        def no_room(connection):
+        def no_room(connection: object) -> None:
             raise OSError(24, "Too many open files")
 
         with monkeypatch.context() as patch:
