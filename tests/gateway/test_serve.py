@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -141,6 +142,18 @@ def _raw(cloud: Cloud, data: bytes) -> bytes:
 def test_smuggled_and_oversized_heads_are_refused(cloud: Cloud, data: bytes) -> None:
     assert _raw(cloud, data)[9:12] in (b"400", b"")
     assert cloud.get("/_pileus/health")
+
+
+def test_a_header_that_never_ends_is_refused_before_it_fills_the_memory(cloud: Cloud) -> None:
+    host, _, port = cloud.endpoint.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with contextlib.suppress(ConnectionError):  # closed while it was being sent: refused as well
+            for _ in range(64):
+                connection.sendall(b"a" * 65536)
+                if select.select([connection], [], [], 0.01)[0]:
+                    break
+            assert connection.recv(64)[9:12] == b"400"
 
 
 def test_hundreds_of_idle_connections_leave_room(cloud: Cloud) -> None:

@@ -27,37 +27,39 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._head = 0
+        self._packet = 0
+        self._received = 0
+        """Bytes of the head in the packets before this one, but for the one that it began in."""
+        self._begun = False
         self._heard = self.loop.time()
         self._in_head = True
 
     def data_received(self, data: bytes) -> None:
         if not self._in_head:
             self._heard = self.loop.time()
+        self._packet = len(data)
+        self._begun = False
         super().data_received(data)
+        if self._in_head and not self._begun:
+            # Whole packets of nothing but head: its end may never come, nor that of the header that it is in.
+            self._received += len(data)
+            if self._received > LARGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response("The request's head is too long.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head = 0
+        self._received = 0
+        self._begun = True
         self._in_head = True
         self._heard = self.loop.time()
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
-    def _count(self, size: int) -> None:
-        self._head += size
-        if self._head > LARGEST_HEAD:
-            # The parser turns what a callback raises into its own error, which is answered by 400.
-            raise ValueError("the request's head is too long")
-
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._received + self._packet > LARGEST_HEAD:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > LARGEST_HEAD:
+                # The parser turns what a callback raises into its own error, which is answered by 400.
+                raise ValueError("the request's head is too long")
         super().on_headers_complete()
 
     def overdue(self, now: float) -> bool:
