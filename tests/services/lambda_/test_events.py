@@ -224,6 +224,12 @@ def test_destinations_that_cannot_be_are_refused(functions: Any) -> None:
     for target, code, message in (
         (own, "InvalidParameterValueException", "You can't specify the function as a destination for itself."),
         (f"{own}-none", "InvalidParameterValueException", f"The destination ARN {own}-none is invalid."),
+        (
+            "arn:aws:iam:us-east-1:123456789012:function:f",
+            "InvalidParameterValueException",
+            "The provided destination config DestinationConfig(onSuccess=null, onFailure=OnFailure("
+            "destination=arn:aws:iam:us-east-1:123456789012:function:f)) is invalid.",
+        ),
         ("arn:aws:sqs:us-east-1:123456789012:queue", "NotImplemented", "Pileus does not implement destinations of"),
     ):
         with pytest.raises(ClientError) as error:

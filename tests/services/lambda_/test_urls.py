@@ -181,3 +181,33 @@ def test_configurations_are_made_once_listed_and_changed(functions: Any) -> None
     with pytest.raises(ClientError) as error:
         client.create_function_url_config(FunctionName="config", Qualifier="none", AuthType="NONE")
     assert error.value.response["Error"]["Message"] == "Function does not exist"
+
+
+STREAMS = """
+export const handler = awslambda.streamifyResponse(async (event, stream) => {
+  stream = awslambda.HttpResponseStream.from(stream, {
+    statusCode: 201, headers: {"Content-Type": "text/plain", "x-own": "a"}, cookies: ["c=1", "d=2"],
+  });
+  for (const word of ["one ", "two ", "three"]) stream.write(word);
+  stream.end();
+});
+"""
+
+
+def test_a_streaming_function_says_its_own_status_and_headers(functions: Any, zipped: Any) -> None:
+    functions.client.create_function(
+        FunctionName="streams",
+        Role=functions.default_role(),
+        Runtime="nodejs20.x",
+        Handler="index.handler",
+        Timeout=20,
+        Code={"ZipFile": zipped({"index.mjs": STREAMS})},
+    )
+    made = functions.client.create_function_url_config(
+        FunctionName="streams", AuthType="NONE", InvokeMode="RESPONSE_STREAM"
+    )
+    permit(functions, "streams")
+    response = ask(made["FunctionUrl"])
+    assert (response.status, response.content) == (201, b"one two three")  # type: ignore[attr-defined]
+    assert (response.headers["content-type"], response.headers["x-own"]) == ("text/plain", "a")
+    assert response.headers.get_all("set-cookie") == ["c=1", "d=2"]

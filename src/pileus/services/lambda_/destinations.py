@@ -23,15 +23,17 @@ from pileus.services.lambda_.roles import Roles
 _log = logging.getLogger(__name__)
 
 
-def check(context: Context, own: FunctionName, target: str) -> None:
-    """Raises where outcomes of `own` cannot be sent to `target`."""
+def check(context: Context, own: FunctionName, target: str, described: str = "") -> None:
+    """Raises where outcomes of `own` cannot be sent to `target`; `described` is the configuration in AWS's words."""
     if not target:
         return
-    service = parse(target).service
+    service = _service(target)
     if service in ("sqs", "sns", "s3", "events"):
         raise option_not_implemented(
             f"destinations of the service {service}", "only functions can be told of outcomes."
         )  # fmt: skip
+    if service != "lambda":
+        raise invalid(f"The provided destination config {described or target} is invalid.")
     try:
         name = from_arn(target)
     except ValueError:
@@ -42,6 +44,13 @@ def check(context: Context, own: FunctionName, target: str) -> None:
         get_version(context.store, name)
     except AWSError:
         raise invalid(f"The destination ARN {target} is invalid.") from None
+
+
+def _service(target: str) -> str:
+    try:
+        return parse(target).service
+    except ValueError:
+        return ""
 
 
 def record(

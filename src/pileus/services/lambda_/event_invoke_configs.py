@@ -50,7 +50,7 @@ async def _change(context: Context, request: Shape, *, replace: bool) -> Shape:
     }
     _check_exists(context, name)
     for target in targets.values():
-        destinations.check(context, name, target or "")
+        destinations.check(context, name, target or "", _described(targets))
 
     def change(tx: Transaction) -> EventInvokeConfig:
         config = EVENT_INVOKE_CONFIGS.get(tx, *name.key, name.qualifier)
@@ -100,6 +100,15 @@ async def list_function_event_invoke_configs(context: Context, request: Shape) -
     rows = EVENT_INVOKE_CONFIGS.scan(context.store, *name.key, after=position(request.get("Marker")))
     shown, marker = page(rows, request.get("MaxItems") or 50)
     return {"FunctionEventInvokeConfigs": [_shape(name.at(str(key[3])), config) for key, config in shown], **marker}
+
+
+def _described(targets: dict[str, str | None]) -> str:
+    """The configuration as AWS's errors print it."""
+    success, failure = targets["on_success"], targets["on_failure"]
+    shown = f"OnSuccess(destination={success})" if success else "null"
+    return (
+        f"DestinationConfig(onSuccess={shown}, onFailure={f'OnFailure(destination={failure})' if failure else 'null'})"
+    )
 
 
 def _check_exists(context: Context, name: FunctionName) -> None:

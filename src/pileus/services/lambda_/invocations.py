@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from pileus.aws import body, eventstream
+from pileus.aws import eventstream
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.runtime.interface import Invocation, Outcome
 from pileus.security.principals import Principal
@@ -67,12 +67,8 @@ async def invoke(context: Context, request: Shape) -> Shape:
 async def invoke_async(context: Context, request: Shape) -> Shape:
     """Deprecated by AWS in favour of Invoke with the type Event, which it is."""
     name = function_name(context, request)
-    try:
-        given = await body.read(request["InvokeArgs"], limits.EVENT_BYTES)
-    except ValueError as error:
-        raise _too_large(limits.EVENT_BYTES, "InvokeAsync") from error
     await prepared(context, name)
-    payload = _payload({"Payload": given}, limits.EVENT_BYTES)
+    payload = _payload({"Payload": request["InvokeArgs"]}, limits.EVENT_BYTES)
     await events.accept(context, name, payload, identity(context.principal))
     return {"Status": 202}
 
