@@ -18,7 +18,8 @@ from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
-from pileus.services.dynamodb.expressions.binding import BoundUpdate, Test
+from pileus.services.dynamodb.expressions.conditions import Test
+from pileus.services.dynamodb.expressions.updates import BoundUpdate
 from pileus.services.dynamodb.legacy import apply_updates, check_updates
 from pileus.services.dynamodb.mentions import mentioned
 from pileus.services.dynamodb.parameters import (

@@ -10,7 +10,9 @@ from typing import Any
 from pileus.aws.errors import AWSError
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import tree
-from pileus.services.dynamodb.expressions.binding import Binder, Test, added
+from pileus.services.dynamodb.expressions.binding import Binder
+from pileus.services.dynamodb.expressions.conditions import Test
+from pileus.services.dynamodb.expressions.updates import added
 from pileus.services.dynamodb.values import Item, check, check_name, sort_value, type_of
 
 _COMPARATORS = {"EQ": "=", "NE": "<>", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">"}

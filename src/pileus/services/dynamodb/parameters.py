@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pileus.services.dynamodb.errors import invalid_parameters, validation
-from pileus.services.dynamodb.expressions.binding import Binder, Test
+from pileus.services.dynamodb.expressions.binding import Binder
+from pileus.services.dynamodb.expressions.conditions import Test
 from pileus.services.dynamodb.legacy import expected_test
 from pileus.services.dynamodb.schema import Table
 from pileus.services.dynamodb.values import check_name

@@ -24,7 +24,8 @@ from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions import documents
-from pileus.services.dynamodb.expressions.binding import Binder, Test
+from pileus.services.dynamodb.expressions.binding import Binder
+from pileus.services.dynamodb.expressions.conditions import Test
 from pileus.services.dynamodb.expressions.documents import branches_of
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.expressions.tree import And, Between, Call, Comparison, Condition, Literal, Path

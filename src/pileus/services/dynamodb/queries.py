@@ -22,7 +22,8 @@ from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import check_name, open_table
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
-from pileus.services.dynamodb.expressions.binding import Binder, Test
+from pileus.services.dynamodb.expressions.binding import Binder
+from pileus.services.dynamodb.expressions.conditions import Test
 from pileus.services.dynamodb.items import add_capacity
 from pileus.services.dynamodb.key_conditions import Conditions, KeyCondition
 from pileus.services.dynamodb.legacy import filter_test

@@ -245,7 +245,6 @@ class Table:
         self.index_key_types: dict[str, tuple[str, str]] = {}
         for index, name, kind in self._index_keys:
             self.index_key_types.setdefault(name, (kind, index))
-        (self._partition_name, self._partition_kind) = self.keys.partition[0]
         self._key_count = len(self.keys.attributes)
 
     @classmethod

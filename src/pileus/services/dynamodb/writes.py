@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pileus.aws.errors import AWSError
 from pileus.services.dynamodb import expiry, history, stream_log
 from pileus.services.dynamodb.capacity import Consumption, write_units
-from pileus.services.dynamodb.expressions.binding import Test
+from pileus.services.dynamodb.expressions.conditions import Test
 from pileus.services.dynamodb.schema import (
     COLLECTIONS,
     IndexPlan,
