@@ -26,6 +26,7 @@ def _source(tmp_path: Path, text: str) -> Source:
         ("Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      Oops: 1\n", 5, "Oops"),
         ("Resources:\n  A:\n    Type: AWS::Logs::LogGroup\n    Properties: {LogGroupName: !Ref B}\n", 4, "[B]"),
         ("Resources:\n  A: {Type: AWS::Logs::LogGroup}\nOutput: {}\n", 3, "[Output]"),
+        ("Resources:\n  A:\n    Type: AWS::Serverless::Function\n", 3, "needs `Transform:"),
     ],
 )
 def test_wrong_templates_say_on_which_line(tmp_path: Path, text: str, line: int, said: str) -> None:
@@ -82,6 +83,7 @@ def test_what_the_cloud_says_gets_its_line(tmp_path: Path) -> None:
     source = _source(tmp_path, _FUNCTIONS)
     said = source.located("Something is wrong (/Resources/Two/Properties/Handler, line 99)")
     assert str(said) == f"{source.path}:7: Something is wrong"
+    assert str(source.located("1 error. Resource with id [Two] is invalid.")).startswith(f"{source.path}:7: ")
     assert str(source.located("Something (else)")) == f"{source.path}: Something (else)"
     assert source.line_of("OneRole") == f"{source.path}:6"
 

@@ -14,8 +14,10 @@ from pileus.cli.errors import CommandError
 from pileus.services.cloudformation import documents, sections
 from pileus.services.cloudformation import template as templates
 from pileus.services.cloudformation.documents import Document, TemplateError
+from pileus.services.cloudformation.sections import SERVERLESS
 
 _REMOTE = re.compile(r"^(s3|https?)://")
+_SERVERLESS_RESOURCE = re.compile(r"Resource with id \[(\w+)\]")
 _LOCATED = re.compile(r"\s*\((/[^()]*?)(?:, line \d+)?\)$")
 
 
@@ -73,7 +75,8 @@ class Source:
         """What the cloud said of the template, with the line here instead of the part that it names."""
         match = _LOCATED.search(message)
         if match is None:
-            return CommandError(f"{self.path}: {message}")
+            named = _SERVERLESS_RESOURCE.search(message)
+            return self.error(message, ("Resources", named.group(1)) if named else ())
         return self.error(message[: match.start()], tuple(match.group(1).strip("/").split("/")))
 
     def line_of(self, logical_id: str) -> str:
@@ -89,15 +92,18 @@ class Source:
         from pileus.services.cloudformation.resources import TYPES
 
         try:
-            if not self.template.transforms:
-                templates.check(self.template, TYPES)
             for name, resource in self.template.section("Resources").items():
                 if resource["Type"].startswith("AWS::Serverless::"):
-                    continue
+                    if SERVERLESS in self.template.transforms:
+                        continue
+                    message = f"{resource['Type']} needs `Transform: {SERVERLESS}` at the top of the template."
+                    raise self.error(message, ("Resources", name, "Type"))
                 if resource["Type"] not in TYPES:
                     message = f"Pileus does not have the resource type {resource['Type']}."
                     raise self.error(message, ("Resources", name, "Type"))
                 templates.check_resource(self.template, name, resource, TYPES[resource["Type"]])
+            if not self.template.transforms:
+                templates.check(self.template, TYPES)
         except TemplateError as error:
             raise self.error(error.message, error.path) from None
 
