@@ -94,7 +94,14 @@ def _tag_keys(request: Shape) -> dict[str, Any]:
 
 
 def key_of_arn(context: Context, text: str) -> Key:
-    parsed = parse(text)
+    try:
+        parsed = parse(text)
+    except ValueError as error:
+        raise AWSError(
+            "ValidationException",
+            f"Parameter {text} is not valid. Reason: Provided Arn is not in correct format.",
+            status=400,
+        ) from error
     kind, _, name = parsed.resource.partition("/")
     if kind != "rule" or "/" in name:
         raise option_not_implemented(f"tags of the resource type {kind}")
