@@ -86,8 +86,8 @@ def test_logs_are_followed(cloud: Any, run: Any, account: Any) -> None:
         text=True,
         env={**account.env(), "PILEUS_DATA": str(cloud.data), "PYTHONUNBUFFERED": "1"},
     )
+    assert following.stdout is not None
     try:
-        assert following.stdout is not None
         account.client("lambda").invoke(FunctionName="told", Payload=b'"one"')
         account.client("lambda").invoke(FunctionName="told", Payload=b'"two"')
         lines: list[str] = []

@@ -14,7 +14,7 @@ from pileus.aws.errors import AWSError
 from pileus.gateway.cloud import open_cloud
 from pileus.runtime.interface import Invocation, Outcome
 from pileus.services.context import Settings
-from pileus.services.lambda_ import events
+from pileus.services.lambda_ import destinations
 from pileus.services.lambda_.events import CLAIMS, EVENTS, Event, EventQueue
 from pileus.services.lambda_.execution import Execution
 from pileus.services.lambda_.names import FunctionName
@@ -51,7 +51,7 @@ class Bench:
         self.now = 1_000_000.0
         self.cloud = open_cloud(Settings(data=data, durability="relaxed"), Clock(lambda: self.now))
         self.execution = Scripted(lambda: self.now, *script)
-        self.cloud._parts[Execution] = self.execution  # type: ignore[index]
+        self.cloud._parts[Execution] = self.execution
         self.queue = self.cloud.part(EventQueue)
 
     async def accept(self, identifier: str = "one") -> None:
@@ -90,7 +90,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     async def send(cloud: Any, function: FunctionName, target: str, about: dict[str, Any]) -> None:
         records.append((target, about))
 
-    monkeypatch.setattr(events.destinations, "send", send)
+    monkeypatch.setattr(destinations, "send", send)
     return records
 
 
