@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 
 from pileus.aws.arn import parse
-from pileus.aws.errors import AWSError
+from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.context import Cloud, Context
 from pileus.services.lambda_ import configuration as configurations
 from pileus.services.lambda_ import limits, packages, service
@@ -213,6 +213,8 @@ async def get_function_configuration(context: Context, request: Shape) -> Shape:
 
 @service.operation("ListFunctions", access=on_everything("ListFunctions"))
 async def list_functions(context: Context, request: Shape) -> Shape:
+    if request.get("MasterRegion", "ALL") != "ALL":
+        raise option_not_implemented("MasterRegion", "functions are not replicated.")
     after = position(request.get("Marker"))
     every = request.get("FunctionVersion") == "ALL"
     rows = VERSIONS.scan(context.store, context.account, context.region, after=after)

@@ -160,6 +160,9 @@ async def sweep(cloud: Cloud) -> None:
 async def from_request(context: Context, code: dict[str, Any], operation: str) -> Package:
     """The package that `Code` of a function or `Content` of a layer names: in the request, or in S3."""
     packages = context.cloud.part(Packages)
+    if code.get("ZipFile") is not None and (code.get("S3Bucket") or code.get("S3Key")):
+        text = "Please do not provide other FunctionCode parameters when providing a ZipFile."
+        raise AWSError("InvalidParameterValueException", text, Type="User")
     if code.get("ZipFile") is not None:
         data: bytes = code["ZipFile"]
         if len(data) > ZIPPED_BYTES:
