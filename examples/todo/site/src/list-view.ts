@@ -152,7 +152,9 @@ export class ListView {
 function fill(element: HTMLLIElement, todo: Todo & { waiting: boolean }): void {
   const label = element.querySelector("label");
   if (label && label.textContent !== todo.title) label.textContent = todo.title;
-  element.querySelector<HTMLInputElement>("[type=checkbox]")!.checked = todo.done;
+  const checkbox = element.querySelector<HTMLInputElement>("[type=checkbox]")!;
+  checkbox.checked = todo.done;
+  checkbox.ariaLabel = todo.title; // Its label is away while the title is edited.
   element.querySelector(".edit")!.setAttribute("aria-label", `Edit: ${todo.title}`);
   element.querySelector(".delete")!.setAttribute("aria-label", `Delete: ${todo.title}`);
   element.ariaBusy = String(todo.waiting);

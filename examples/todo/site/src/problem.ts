@@ -22,6 +22,7 @@ const WORDS: Record<string, string> = {
   Unreachable: "The cloud cannot be reached. Check your connection and try again.",
   FunctionFailed: "Something went wrong in the cloud. It has been logged; try again in a moment.",
   NotDeployed: "This page does not know its cloud yet. Deploy it, then load it again.",
+  Outdated: "This page is older than its cloud. Load it again.",
   Unknown: "Something went wrong. Try again in a moment.",
 };
 
@@ -34,6 +35,7 @@ const CODES: Record<string, string> = {
   NotAuthorizedException: "AccessDenied",
   AccessDeniedException: "AccessDenied",
   AccessDenied: "AccessDenied",
+  ResourceNotFoundException: "Outdated",
   TooManyRequestsException: "Busy",
   ThrottlingException: "Busy",
   ServiceException: "FunctionFailed",
