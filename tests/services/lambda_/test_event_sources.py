@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pileus.runtime.interface import Outcome
-from pileus.services.lambda_.polling import _batches, _failed, _lanes, _sequence
+from pileus.services.lambda_.deliveries import _failed
 from pileus.services.lambda_.records import Mapping
+from pileus.services.lambda_.stream_records import batches, lanes, sequence_of
 
 READS = {
     "Effect": "Allow",
@@ -204,21 +205,21 @@ def test_partial_failures_are_read_as_on_aws(payload: bytes, left: int) -> None:
     assert len(_failed(PART, Outcome(payload=payload), mapping)) == left
 
 
-def test_items_stay_in_order_in_parallel_lanes() -> None:
+def test_items_stay_in_order_in_parallellanes() -> None:
     records = [
         {"dynamodb": {"SequenceNumber": str(number), "Keys": {"id": {"S": f"item-{number % 7}"}}}}
         for number in range(60)
     ]
-    lanes = _lanes(records, 4)
-    assert len(lanes) > 1
-    assert sorted((r for lane in lanes for r in lane), key=lambda r: int(_sequence(r))) == records
-    for lane in lanes:
-        assert lane == sorted(lane, key=lambda r: int(_sequence(r)))
-    homes = {str(r["dynamodb"]["Keys"]): number for number, lane in enumerate(lanes) for r in lane}
-    assert all(homes[str(r["dynamodb"]["Keys"])] == number for number, lane in enumerate(lanes) for r in lane)
-    assert [len(batch) for batch in _batches(records, 25)] == [25, 25, 10]
+    split = lanes(records, 4)
+    assert len(split) > 1
+    assert sorted((r for lane in split for r in lane), key=lambda r: int(sequence_of(r))) == records
+    for lane in split:
+        assert lane == sorted(lane, key=lambda r: int(sequence_of(r)))
+    homes = {str(r["dynamodb"]["Keys"]): number for number, lane in enumerate(split) for r in lane}
+    assert all(homes[str(r["dynamodb"]["Keys"])] == number for number, lane in enumerate(split) for r in lane)
+    assert [len(batch) for batch in batches(records, 25)] == [25, 25, 10]
     large = [{"dynamodb": {"NewImage": {"x": {"S": "x" * 2_500_000}}}} for _ in range(5)]
-    assert [len(batch) for batch in _batches(large, 25)] == [2, 2, 1], "no payload above 6 MB"
+    assert [len(batch) for batch in batches(large, 25)] == [2, 2, 1], "no payload above 6 MB"
 
 
 def test_several_batches_of_a_shard_run_at_once(functions: Any) -> None:
