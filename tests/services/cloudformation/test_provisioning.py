@@ -14,11 +14,13 @@ import pytest
 from pileus.aws.clock import Clock
 from pileus.aws.errors import AWSError
 from pileus.security.principals import root
-from pileus.services.cloudformation.provisioning import Run
+from pileus.services.cloudformation.provisioning import LostError, Run
 from pileus.services.cloudformation.records import (
     EVENTS,
+    LEASES,
     OPERATIONS,
     STACKS,
+    Lease,
     Operation,
     Stack,
     Version,
@@ -111,11 +113,12 @@ class Place:
         stack.status = f"{kind}_IN_PROGRESS"
         if kind == "CREATE":
             stack.version = goal
-        operation = Operation(_KEY[2], "0", "us-east-1", kind, root("0"), goal, 0.0, "me", 0.0)
+        operation = Operation(_KEY[2], "0", "us-east-1", kind, root("0"), goal, 0.0)
 
         def change(tx: Transaction) -> None:
             STACKS.put(tx, *_KEY, value=stack)
             OPERATIONS.put(tx, *_KEY, value=operation)
+            LEASES.put(tx, *_KEY, value=Lease("me", 0.0))
 
         await self.store.transact(change)
 
@@ -123,7 +126,7 @@ class Place:
         """What the runner does: the operation in the journal, from the state in the store."""
         operation = OPERATIONS.get(self.store, *_KEY)
         if operation is not None:
-            await Run(self.cloud, operation, self.stack, self.groups).execute()
+            await Run(self.cloud, operation, self.stack, self.groups, "me").execute()
 
     async def do(self, kind: Any, resources: dict[str, Any], **changes: Any) -> str:
         await self.begin(kind, resources, **changes)
@@ -370,6 +373,17 @@ def test_the_process_may_end_at_any_moment(kind: str, fails: bool, tmp_path: Pat
     asyncio.run(story())
 
 
+def test_only_the_process_that_has_the_lease_goes_on(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        await place.begin("CREATE", {"A": group("a")})
+        await place.store.transact(lambda tx: LEASES.put(tx, *_KEY, value=Lease("another", 0.0)))
+        with pytest.raises(LostError):
+            await place.go_on()
+        assert place.events == [] and place.groups.groups == {}
+
+    tell(story, tmp_path)
+
+
 def test_secrets_are_not_told_in_events(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         parameters = {"Secret": {"Type": "String", "NoEcho": True, "Default": "x"}}
@@ -378,7 +392,7 @@ def test_secrets_are_not_told_in_events(tmp_path: Path) -> None:
         operation = OPERATIONS.get(place.store, *_KEY)
         assert operation is not None
         operation.goal.parameters = {"Secret": 'hush"hush'}
-        await Run(place.cloud, operation, place.stack, place.groups).execute()
+        await Run(place.cloud, operation, place.stack, place.groups, "me").execute()
         told = " ".join(event.properties for _, event in EVENTS.scan(place.store, *_KEY))
         assert "g/****" in told and "hush" not in told
 

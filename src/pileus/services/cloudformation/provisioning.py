@@ -23,6 +23,7 @@ from pileus.services.cloudformation.exports import ImportLog, check_unused, publ
 from pileus.services.cloudformation.intrinsics import Scope
 from pileus.services.cloudformation.parameters import NO_ECHO, hidden, typed
 from pileus.services.cloudformation.records import (
+    LEASES,
     NAMES,
     OPERATIONS,
     RESOURCES,
@@ -72,9 +73,11 @@ def _secrets(template: Template, version: Version) -> list[str]:
 
 
 class Run:
-    """One operation on one stack, in this process. `caller` makes the calls of its steps."""
+    """One operation on one stack, in the process that holds its lease as `owner`. `caller` makes the calls of its
+    steps."""
 
-    def __init__(self, cloud: Cloud, operation: Operation, stack: Stack, caller: Caller) -> None:
+    def __init__(self, cloud: Cloud, operation: Operation, stack: Stack, caller: Caller, owner: str) -> None:
+        self.owner = owner
         self.cloud = cloud
         self.operation = operation
         self.stack = stack
@@ -83,6 +86,7 @@ class Run:
         self.imports = ImportLog(cloud.store, stack)
         self.template = template_of(operation.goal)
         self._secrets = _secrets(self.template, operation.goal)
+        self._journal_changed = False
 
     async def execute(self) -> None:
         await {"CREATE": self._create, "UPDATE": self._update, "DELETE": self._delete}[self.operation.kind]()
@@ -179,7 +183,11 @@ class Run:
         deadline = None
         if self.stack.timeout_minutes is not None and self.operation.kind == "CREATE":
             deadline = self.operation.started + 60 * self.stack.timeout_minutes
-        for item in self._wanted().values():
+        try:
+            wanted = self._wanted()
+        except TemplateError as problem:
+            raise StepError("", problem.message) from None
+        for item in wanted.values():
             if deadline is not None and self.cloud.clock.time() > deadline:
                 raise StepError(item.logical_id, "Stack creation time exceeded the specified timeout")
             await self._reconcile(item, scope)
@@ -246,8 +254,10 @@ class Run:
 
     def _keep(self, name: str) -> None:
         """Remembers a resource as it was before this operation touched it."""
-        current = self.resources.get(name)
-        self.operation.before.setdefault(name, None if current is None else msgspec.structs.replace(current))
+        if name not in self.operation.before:
+            current = self.resources.get(name)
+            self.operation.before[name] = None if current is None else msgspec.structs.replace(current)
+            self._journal_changed = True
 
     async def _update_in_place(self, fresh: Resource, previous: dict[str, Any], kind: ResourceType) -> None:
         self.resources[fresh.logical_id] = fresh
@@ -280,6 +290,7 @@ class Run:
         fresh.status = "UPDATE_IN_PROGRESS"
         fresh.reason = "Requested update requires the creation of a new physical resource; hence creating one."
         self.operation.garbage.append(msgspec.structs.replace(current))
+        self._journal_changed = True
         await self._make(fresh, kind)
 
     # --- going back -------------------------------------------------------------------------------------------------
@@ -302,6 +313,7 @@ class Run:
                     continue
             elif current.physical_id and current.physical_id not in made:
                 operation.garbage.append(current)
+                self._journal_changed = True
             await self._forget(current, before)
 
     async def _forget(self, current: Resource, before: Resource | None) -> None:
@@ -382,6 +394,7 @@ class Run:
         self.stack.deleted = self.cloud.clock.time()
 
         def change(tx: Transaction) -> None:
+            STACKS.put(tx, *self._within, value=self.stack)
             NAMES.delete(tx, self.stack.account, self.stack.region, self.stack.name)
             publish(tx, self.stack, [])
             self.imports.clear(tx)
@@ -462,31 +475,37 @@ class Run:
     async def _mark(self, status: str, reason: str = "", also: Callable[[Transaction], None] | None = None) -> None:
         self.stack.status = status
         self.stack.reason = reason
+        self._journal_changed = True
 
         def change(tx: Transaction) -> None:
             if also is not None:
                 also(tx)
+            STACKS.put(tx, *self._within, value=self.stack)
             own = Resource(self.stack.name, STACK_TYPE, status, 0.0, physical_id=self.stack.id)
             add_event(tx, self.stack, self._event(own, status, reason))
 
         await self._commit(change)
 
     async def _commit(self, change: Callable[[Transaction], None]) -> None:
-        operation = self.operation
-        operation.beat = self.cloud.clock.time()
+        """One line of the journal, and what it is about. Raises LostError where another process writes it now."""
+        write_journal, self._journal_changed = self._journal_changed, False
 
         def all_of_it(tx: Transaction) -> None:
-            kept = OPERATIONS.get(tx, *self._within)
-            if kept is None or kept.owner != operation.owner:
+            lease = LEASES.get(tx, *self._within)
+            if lease is None or lease.owner != self.owner:
                 raise LostError(self.stack.id)
             change(tx)
-            OPERATIONS.put(tx, *self._within, value=operation)
-            STACKS.put(tx, *self._within, value=self.stack)
+            if write_journal:
+                OPERATIONS.put(tx, *self._within, value=self.operation)
 
         await self.cloud.store.transact(all_of_it)
 
     async def _finish(self) -> None:
-        await self.cloud.store.transact(lambda tx: OPERATIONS.delete(tx, *self._within))
+        def change(tx: Transaction) -> None:
+            OPERATIONS.delete(tx, *self._within)
+            LEASES.delete(tx, *self._within)
+
+        await self._commit(change)
 
     def _event(self, resource: Resource, status: str, reason: str = "") -> Event:
         properties = ""

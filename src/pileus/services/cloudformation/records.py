@@ -75,7 +75,7 @@ class Operation(msgspec.Struct):
     """The journal of an operation under way, enough to go on after the end of the process that began it.
 
     `before` holds the resources as they were, None for those that were not there; `garbage` what is to be deleted
-    at the end; `owner` and `beat` tell a process that is at it from one that is gone.
+    at the end.
     """
 
     stack_id: str
@@ -85,13 +85,18 @@ class Operation(msgspec.Struct):
     principal: Principal
     goal: Version
     started: float
-    owner: str
-    beat: float
     token: str = ""
     phase: Literal["forward", "cleanup", "rollback", "rollback_cleanup"] = "forward"
     before: dict[str, Resource | None] = {}
     garbage: list[Resource] = []
     retain: list[str] = []
+
+
+class Lease(msgspec.Struct):
+    """Which process is at an operation, and when it last said so."""
+
+    owner: str
+    beat: float
 
 
 class Event(msgspec.Struct):
@@ -148,6 +153,8 @@ EVENTS = Records(Event, "cloudformation", "event")
 """Under account, region, stack id and a number that grows."""
 OPERATIONS = Records(Operation, "cloudformation", "operation")
 """Under account, region and stack id."""
+LEASES = Records(Lease, "cloudformation", "lease")
+"""Under the operation's key."""
 CHANGE_SETS = Records(ChangeSet, "cloudformation", "change-set")
 """Under account, region, stack id and change set name."""
 EXPORTS = Records(Export, "cloudformation", "export")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import request_id
@@ -24,16 +23,18 @@ from pileus.services.cloudformation.provisioning import LostError, Run
 from pileus.services.cloudformation.records import (
     CHANGE_SETS,
     EVENTS,
+    LEASES,
     OPERATIONS,
     RESOURCES,
     RETENTION,
     STACKS,
+    Lease,
     Operation,
-    Stack,
 )
 from pileus.services.cloudformation.resources.resource import Caller
-from pileus.services.context import Cloud
+from pileus.services.context import Cloud, Context
 from pileus.store.interface import Transaction
+from pileus.store.keys import Element
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Runner:
             return
         beats = asyncio.get_running_loop().create_task(self._beat(operation))
         try:
-            await Run(self._cloud, operation, stack, await self._caller(operation)).execute()
+            await Run(self._cloud, operation, stack, await self._caller(operation), self.id).execute()
         except LostError:
             log.warning("another process goes on with %s", operation.stack_id)
         except Exception:
@@ -77,9 +78,9 @@ class Runner:
         key = (operation.account, operation.region, operation.stack_id)
 
         def change(tx: Transaction) -> None:
-            kept = OPERATIONS.get(tx, *key)
+            kept = LEASES.get(tx, *key)
             if kept is not None and kept.owner == self.id:
-                OPERATIONS.put(tx, *key, value=msgspec.structs.replace(kept, beat=self._cloud.clock.time()))
+                LEASES.put(tx, *key, value=Lease(self.id, self._cloud.clock.time()))
 
         while True:
             await asyncio.sleep(BEAT_SECONDS)
@@ -104,22 +105,19 @@ class Runner:
 
     async def claim(self, silence: float) -> None:
         """Takes over operations that nobody has worked on for `silence` seconds."""
-        now = self._cloud.clock.time()
-        for key, operation in list(OPERATIONS.scan(self._cloud.store)):
-            if operation.stack_id in self._tasks or operation.beat > now - silence:
+        limit = self._cloud.clock.time() - silence
+        for key, lease in list(LEASES.scan(self._cloud.store)):
+            if str(key[2]) in self._tasks or lease.beat > limit:
                 continue
+            operation = await self._cloud.store.transact(partial(self._take, key, lease))
+            if operation is not None:
+                self.start(operation)
 
-            def take(tx: Transaction, key: Any = key, seen: Operation = operation) -> Operation | None:
-                kept = OPERATIONS.get(tx, *key)
-                if kept is None or kept.beat != seen.beat or kept.owner != seen.owner:
-                    return None
-                mine = msgspec.structs.replace(kept, owner=self.id, beat=now)
-                OPERATIONS.put(tx, *key, value=mine)
-                return mine
-
-            mine = await self._cloud.store.transact(take)
-            if mine is not None:
-                self.start(mine)
+    def _take(self, key: tuple[Element, ...], seen: Lease, tx: Transaction) -> Operation | None:
+        if LEASES.get(tx, *key) != seen:
+            return None
+        LEASES.put(tx, *key, value=Lease(self.id, self._cloud.clock.time()))
+        return OPERATIONS.get(tx, *key)
 
     async def stop(self) -> None:
         """Operations are cut off where they are; their journals say where to go on."""
@@ -140,9 +138,11 @@ async def _assume(cloud: Cloud, role: str, region: str, account: str) -> Princip
     return principal
 
 
-def begin(tx: Transaction, stack: Stack, operation: Operation) -> None:
-    """Writes the first line of the journal: from now on the operation survives this process."""
-    OPERATIONS.put(tx, stack.account, stack.region, stack.id, value=operation)
+def begin(context: Context, tx: Transaction, operation: Operation) -> None:
+    """Writes the first line of the journal: from now on the operation survives this process, which is at it."""
+    key = (operation.account, operation.region, operation.stack_id)
+    OPERATIONS.put(tx, *key, value=operation)
+    LEASES.put(tx, *key, value=Lease(context.cloud.part(Runner).id, operation.started))
 
 
 async def _start(cloud: Cloud) -> None:

@@ -104,11 +104,10 @@ def open_operation(
     if kind == "UPDATE":
         stack.updated = now
     operation = Operation(
-        stack.id, stack.account, stack.region, kind, context.principal, goal, now, context.cloud.part(Runner).id, now,
-        token=token, retain=retain or [],
+        stack.id, stack.account, stack.region, kind, context.principal, goal, now, token=token, retain=retain or [],
     )  # fmt: skip
     put_stack(tx, stack)
-    begin(tx, stack, operation)
+    begin(context, tx, operation)
     event = Event(request_id(), now, stack.name, stack.id, STACK_TYPE, stack.status, stack.reason, token=token)
     add_event(tx, stack, event)
     return operation
