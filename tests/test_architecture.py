@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "pileus"
-ROOMS = ["cli", "gateway", "console", "services", "runtime", "security", "metering", "store", "aws"]
+ROOMS = ["testing", "cli", "gateway", "console", "services", "runtime", "security", "metering", "store", "aws"]
 """From the top down. What is only needed for types (TYPE_CHECKING) may point up."""
 
 ONE_SERVICE = {("dynamodbstreams", "dynamodb")}
