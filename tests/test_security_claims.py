@@ -209,19 +209,19 @@ def test_a_token_of_another_pool_of_a_guest_or_of_yesterday_is_not_enough(todo: 
     username = todo.register()
     cognito = todo.root.client("cognito-identity")
     pool = cognito.create_identity_pool(
-        IdentityPoolName="another",
-        AllowUnauthenticatedIdentities=True,
-        AllowClassicFlow=True,
-        DeveloperProviderName="login.todo",
+        IdentityPoolName="another", AllowUnauthenticatedIdentities=False, DeveloperProviderName="login.todo"
     )["IdentityPoolId"]
     elsewhere = cognito.get_open_id_token_for_developer_identity(IdentityPoolId=pool, Logins={"login.todo": username})
     assert code_of(todo.assume_user_role, token=elsewhere["Token"]) == "AccessDenied"
 
-    public = unsigned(todo, "cognito-identity")
-    guest = public.get_open_id_token(IdentityId=public.get_id(IdentityPoolId=pool)["IdentityId"])["Token"]
     role = create_role_for_users_of(todo, pool)
-    assert code_of(todo.assume_user_role, token=guest, role=role) == "AccessDenied"
     assert todo.assume_user_role(elsewhere["Token"], role)["Provider"] == "cognito-identity.amazonaws.com"
+
+    public = unsigned(todo, "cognito-identity")
+    identity = public.get_id(IdentityPoolId=todo.outputs["IdentityPoolId"])["IdentityId"]
+    guest = public.get_open_id_token(IdentityId=identity)["Token"]
+    assert code_of(todo.assume_user_role, token=guest) == "AccessDenied"
+    assert todo.assume_user_role(guest, todo.outputs["GuestRoleArn"])["SubjectFromWebIdentityToken"] == identity
 
     brief = todo.developer_token(username, TokenDuration=1)["Token"]
     time.sleep(max(0.0, decoded(brief.split(".")[1])["exp"] - time.time()) + 0.05)
