@@ -152,3 +152,19 @@ def _zip() -> bytes:
 
 
 _ZIP = _zip()
+
+
+def test_owners_of_a_resource_learn_little_of_another_accounts_principal(cloud: Any, account: Any, user: Any) -> None:
+    stranger = cloud.create_account()
+    iam = stranger.client("iam")
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": stranger.id}, "Action": "sts:AssumeRole"})
+    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    account.client("iam").put_user_policy(UserName="reader", PolicyName="secret-plan", PolicyDocument=policy(may))
+    request_id = denied_request(user.client("sts").assume_role, RoleArn=arn, RoleSessionName="session")
+    mine = json.loads(run(cloud, account, "why", request_id, "--json"))["decisions"][0]
+    theirs = json.loads(run(cloud, stranger, "why", request_id, "--json"))["decisions"][0]
+    assert "secret-plan" in [one["name"] for one in mine["considered"]] and mine["keys"]["aws:sourceip"]
+    assert theirs["principal"] == mine["principal"] and theirs["action"] == "sts:AssumeRole"
+    assert "secret-plan" not in json.dumps(theirs) and not theirs.get("keys")
+    assert theirs["suggestion"]["Principal"] == {"AWS": f"arn:aws:iam::{account.id}:user/reader"}

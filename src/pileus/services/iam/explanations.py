@@ -42,7 +42,7 @@ async def why(context: Context, request: Shape) -> Shape:
             f"The decision log holds nothing about request {request_id}: it was not authorised by policy, or long ago.",
             status=404,
         )
-    return {"request_id": request_id, "decisions": [_told(entry) for entry in found]}
+    return {"request_id": request_id, "decisions": [_told(_seen_from(context.account, entry)) for entry in found]}
 
 
 @admin("denied")
@@ -51,7 +51,24 @@ async def denied(context: Context, request: Shape) -> Shape:
     if not isinstance(limit, int) or not 1 <= limit <= _DENIED_MOST:
         raise AWSError("ValidationException", f"limit is a number from 1 to {_DENIED_MOST}.", status=400)
     await context.cloud.authorizer.decisions.flush(context.store)
-    return {"denied": [_told(entry) for entry in islice(last_denied(context.store, context.account), limit)]}
+    found = islice(last_denied(context.store, context.account), limit)
+    return {"denied": [_told(_seen_from(context.account, entry)) for entry in found]}
+
+
+def _seen_from(account: str, entry: Entry) -> Entry:
+    """What the owner of a resource may know about another account's principal: who, what and whether, but not which
+    policies and sessions the other account has."""
+    if account == entry.account:
+        return entry
+    own = ("resource", "trust")
+    hidden = entry.layer not in own
+    return msgspec.structs.replace(
+        entry,
+        keys={},
+        considered=[policy for policy in entry.considered if policy.layer in own],
+        policy="" if hidden else entry.policy,
+        statement="" if hidden else entry.statement,
+    )
 
 
 def _told(entry: Entry) -> dict[str, Any]:
