@@ -232,3 +232,30 @@ def test_several_batches_of_a_shard_run_at_once(functions: Any) -> None:
         functions.logged("parallel", f'"item-{number}"')
     records = [r["dynamodb"]["Keys"]["id"]["S"] for batch in stream.batches("parallel", "item-11") for r in batch]
     assert sorted(records) == sorted(f"item-{number}" for number in range(12)), "each once"
+
+
+COUNTS = """
+import json
+def handler(event, context):
+    state = event["state"]
+    state["n"] = state.get("n", 0) + len(event["Records"])
+    print("window", json.dumps({"final": event["isFinalInvokeForWindow"], "n": state["n"], "of": event["window"]}))
+    return {"state": state}
+"""
+
+
+def test_a_windows_state_goes_from_batch_to_batch(functions: Any) -> None:
+    stream = Stream(functions)
+    for number in range(5):
+        stream.put(f"item-{number}")
+    made = stream.map("counting", COUNTS, TumblingWindowInSeconds=2, BatchSize=2)
+    assert made["TumblingWindowInSeconds"] == 2
+    messages = functions.logged("counting", '"final": true')
+    told = [json.loads(message[7:]) for message in messages if message.startswith("window ")]
+    by_window: dict[str, list[dict[str, Any]]] = {}
+    for one in told:
+        by_window.setdefault(one["of"]["start"], []).append(one)
+    first = next(iter(by_window.values()))
+    assert [one["final"] for one in first] == [False] * (len(first) - 1) + [True]
+    assert [one["n"] for one in first] == sorted(one["n"] for one in first)
+    assert first[-1]["n"] == first[-2]["n"] > 0, "the last event brings no records, but the state"

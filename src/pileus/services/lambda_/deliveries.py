@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -33,6 +33,14 @@ class Reader(Protocol):
     shard: str
 
     async def checkpoint(self, sequence: str) -> None: ...
+
+    def members(self, *, final: bool) -> dict[str, Any]:
+        """What events say beside their records."""
+        ...
+
+    def took(self, outcome: Outcome) -> None:
+        """Is told of every batch that succeeded, whole or in part."""
+        ...
 
 
 def is_current(cloud: Cloud, mapping: Mapping) -> bool:
@@ -68,6 +76,8 @@ class Delivery:
                     return
             outcome = await self._invoke(part)
             left = part if outcome is None else _failed(part, outcome, self._mapping)
+            if outcome is not None and len(left) < len(part):
+                self._reader.took(outcome)
             if not left:
                 await self._mark(sequence_of(part[-1]))
                 await note(self._cloud, self._mapping, "OK")
@@ -78,16 +88,32 @@ class Delivery:
                 attempts = 0
                 part = left
             attempts += outcome is not None
-            if outcome is not None and self._mapping.retries >= 0 and attempts > self._mapping.retries:
-                await self._discard(part, "RetryAttemptsExhausted", attempts, outcome)
-                return
             if outcome is not None and self._mapping.bisect and len(part) > 1:
                 middle = len(part) // 2
                 self._parts[:0] = [part[:middle], part[middle:]]
                 return
-            await asyncio.sleep(min(_RETRY_SECONDS[0] * 2 ** min(attempts, 10), _RETRY_SECONDS[1]))
-            if not is_current(self._cloud, self._mapping):
-                raise StoppedError
+            if outcome is not None and self._exhausted(attempts):
+                await self._discard(part, "RetryAttemptsExhausted", attempts, outcome)
+                return
+            await self._pause(attempts)
+
+    async def conclude(self) -> None:
+        """Ends a window: an event without records, tried as often as any other."""
+        attempts = 0
+        while True:
+            outcome = await self._invoke([], final=True)
+            attempts += outcome is not None
+            if outcome is not None and (not outcome.function_error or self._exhausted(attempts)):
+                return
+            await self._pause(attempts)
+
+    def _exhausted(self, attempts: int) -> bool:
+        return 0 <= self._mapping.retries < attempts
+
+    async def _pause(self, attempts: int) -> None:
+        await asyncio.sleep(min(_RETRY_SECONDS[0] * 2 ** min(attempts, 10), _RETRY_SECONDS[1]))
+        if not is_current(self._cloud, self._mapping):
+            raise StoppedError
 
     async def _mark(self, sequence: str) -> None:
         if self._alone:
@@ -100,7 +126,7 @@ class Delivery:
         before = self._cloud.clock.time() - self._mapping.record_age
         return sum(1 for record in part if record["dynamodb"]["ApproximateCreationDateTime"] < before)
 
-    async def _invoke(self, part: list[Record]) -> Outcome | None:
+    async def _invoke(self, part: list[Record], *, final: bool = False) -> Outcome | None:
         """None where the function could not be run."""
         execution = self._cloud.part(Execution)
         try:
@@ -110,7 +136,7 @@ class Delivery:
                 version,
                 Invocation(
                     request_id=request_id(),
-                    payload=orjson.dumps({"Records": part}),
+                    payload=orjson.dumps({"Records": part, **self._reader.members(final=final)}),
                     invoked_arn=self._mapping.name.qualified_arn,
                 ),
             )

@@ -28,7 +28,7 @@ from pileus.store.interface import Transaction
 _REFUSED = (
     "KMSKeyArn", "MetricsConfig", "LoggingConfig", "ScalingConfig", "Topics", "Queues", "SourceAccessConfigurations",
     "SelfManagedEventSource", "AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig",
-    "DocumentDBEventSourceConfig", "ProvisionedPollerConfig", "TumblingWindowInSeconds",
+    "DocumentDBEventSourceConfig", "ProvisionedPollerConfig",
 )  # fmt: skip
 
 
@@ -207,6 +207,7 @@ def _take(context: Context, mapping: Mapping, request: Shape) -> None:
         "batch_size": "BatchSize",
         "window": "MaximumBatchingWindowInSeconds",
         "parallelization": "ParallelizationFactor",
+        "tumbling": "TumblingWindowInSeconds",
         "retries": "MaximumRetryAttempts",
         "record_age": "MaximumRecordAgeInSeconds",
         "bisect": "BisectBatchOnFunctionError",
@@ -215,6 +216,10 @@ def _take(context: Context, mapping: Mapping, request: Shape) -> None:
     for attribute, member in plain.items():
         if request.get(member) is not None:
             setattr(mapping, attribute, request[member])
+    if mapping.tumbling and mapping.parallelization > 1:
+        raise option_not_implemented(
+            "TumblingWindowInSeconds with ParallelizationFactor", "a window's state goes from batch to batch."
+        )
     if mapping.record_age != -1 and mapping.record_age < 60:
         raise invalid("MaximumRecordAgeInSeconds must be -1, or between 60 and 604800.")
     if "FilterCriteria" in request:
@@ -246,7 +251,7 @@ def _shape(mapping: Mapping) -> dict[str, Any]:
         "MaximumRecordAgeInSeconds": mapping.record_age,
         "BisectBatchOnFunctionError": mapping.bisect,
         "MaximumRetryAttempts": mapping.retries,
-        "TumblingWindowInSeconds": 0,
+        "TumblingWindowInSeconds": mapping.tumbling,
         "FunctionResponseTypes": mapping.response_types,
         "EventSourceMappingArn": _arn(mapping.account, mapping.region, mapping.uuid),
     }

@@ -10,8 +10,11 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
 
 from pileus.aws.errors import AWSError
+from pileus.runtime.interface import Outcome
 from pileus.services.client import Client
 from pileus.services.context import Cloud
 from pileus.services.lambda_ import filters, service
@@ -19,6 +22,7 @@ from pileus.services.lambda_.deliveries import Delivery, StoppedError, is_curren
 from pileus.services.lambda_.records import CHECKPOINTS, MAPPINGS, Checkpoint, Mapping, get_version
 from pileus.services.lambda_.roles import Roles
 from pileus.services.lambda_.stream_records import Record, batches, event_of, lanes, sequence_of
+from pileus.services.lambda_.windows import TumblingWindow
 from pileus.store.interface import Transaction
 
 _log = logging.getLogger(__name__)
@@ -118,19 +122,39 @@ class ShardReader:
     gathered_since: float = 0.0
     fetched: str = ""
     """The sequence number of the last record that was read."""
+    done: str = ""
+    """That of the last record that needs no more work."""
     kept_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._matches = filters.compiled(self.mapping.filters)
         self._clock = self.cloud.clock
+        kept = CHECKPOINTS.get(self.cloud.store, self.mapping.uuid, self.shard) or Checkpoint()
+        self._window = TumblingWindow(self.mapping.tumbling, kept.window, kept.state) if self.mapping.tumbling else None
+
+    def members(self, *, final: bool) -> dict[str, Any]:
+        window = self._window
+        return window.members(self.shard, self.mapping.source, final=final) if window is not None else {}
+
+    def took(self, outcome: Outcome) -> None:
+        if self._window is not None:
+            self._window.took(outcome)
 
     async def step(self) -> bool:
         """Fetches, and processes batches if they are ready; whether anything moved."""
         wanted = self.mapping.batch_size * self.mapping.parallelization
         fetched = await self._fetch() if len(self.waiting) < wanted else False
+        if self._window is not None and self._window.is_over(next(iter(self.waiting), None), self._clock.time()):
+            await Delivery(self, [], alone=True).conclude()
+            self._window.close()
+            await self._keep(Checkpoint(sequence=self.done))
+            return True
         if not self.waiting or not self._ready():
             return fetched
         taken = self.waiting[:wanted]
+        if self._window is not None:
+            self._window.start = self._window.of(taken[0])
+            taken = list(takewhile(self._in_window, taken))
         split = lanes(taken, self.mapping.parallelization)
         alone = len(split) == 1
         await asyncio.gather(
@@ -140,6 +164,9 @@ class ShardReader:
         del self.waiting[: len(taken)]
         self.gathered_since = self._clock.time()
         return True
+
+    def _in_window(self, record: Record) -> bool:
+        return self._window is None or self._window.of(record) == self._window.start
 
     def _ready(self) -> bool:
         full = len(self.waiting) >= self.mapping.batch_size
@@ -178,7 +205,7 @@ class ShardReader:
         """Where reading goes on, or begins."""
         kept = CHECKPOINTS.get(self.cloud.store, self.mapping.uuid, self.shard)
         if kept is not None and kept.sequence:
-            self.fetched = kept.sequence
+            self.fetched = self.done = kept.sequence
             return await self._after(client, kept.sequence)
         if kept is not None and kept.iterator:
             return kept.iterator
@@ -202,10 +229,13 @@ class ShardReader:
         return iterator
 
     async def checkpoint(self, sequence: str) -> None:
+        self.done = sequence
         await self._keep(Checkpoint(sequence=sequence))
 
     async def _keep(self, checkpoint: Checkpoint) -> None:
         self.kept_at = self._clock.time()
+        if self._window is not None:
+            checkpoint.window, checkpoint.state = self._window.start, self._window.state
 
         def change(tx: Transaction) -> None:
             if MAPPINGS.get(tx, self.mapping.account, self.mapping.region, self.mapping.uuid) is not None:

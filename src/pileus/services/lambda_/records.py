@@ -169,6 +169,8 @@ class Mapping(msgspec.Struct):
     batch_size: int = 100
     window: int = 0
     parallelization: int = 1
+    tumbling: int = 0
+    """Seconds of a tumbling window, 0 for none."""
     retries: int = -1
     record_age: int = -1
     bisect: bool = False
@@ -190,6 +192,9 @@ class Checkpoint(msgspec.Struct):
     iterator: str = ""
     sequence: str = ""
     ended: bool = False
+    window: int = 0
+    state: bytes = b"{}"
+    """The open tumbling window and its state."""
 
 
 class Watched(Records[T]):
