@@ -27,7 +27,6 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 
 @pytest.mark.parametrize("runtime", [name for name in python.IDENTIFIERS if runnable(name)])
 def test_every_python_of_the_machine(harness: Harness, runtime: str) -> None:
-    """Those that the runtime client's compiled half does not fit have it in Python."""
     source = (
         "import sys, boto3\ndef handler(event, context):\n    return [event, '%d.%d' % sys.version_info[:2]][event]"
     )

@@ -41,7 +41,7 @@ def find(runtime: str) -> Language | None:
         preload=True,
         stock=3,
         system=(prefix,),
-        provides=functools.partial(_libraries, version),
+        provides=_libraries,
         program=functools.partial(_program, executable),
         variables=_variables,
     )
@@ -62,7 +62,7 @@ def _interpreter(version: str) -> tuple[str, str] | None:
     return None
 
 
-def _libraries(version: str) -> dict[str, str]:
+def _libraries() -> dict[str, str]:
     """Just what Lambda's own Python runtimes bring: a function that needs more must bring it, here as there."""
     entries = {}
     for name in _LIBRARIES:
@@ -71,11 +71,7 @@ def _libraries(version: str) -> dict[str, str]:
             origin = Path(spec.origin)
             source = origin.parent if origin.name == "__init__.py" else origin
             entries[source.name] = str(source)
-    native = importlib.util.find_spec("runtime_client")
-    if native is not None and native.origin and f"cpython-{version.replace('.', '')}-" in native.origin:
-        entries[Path(native.origin).name] = native.origin
-    else:
-        entries["runtime_client.py"] = str(Path(__file__).with_name("runtime_client.py"))
+    entries["runtime_client.py"] = str(Path(__file__).with_name("runtime_client.py"))
     return entries
 
 

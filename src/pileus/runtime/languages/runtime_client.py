@@ -1,55 +1,79 @@
-"""The native half of `awslambdaric` in Python, for interpreters that its compiled one does not fit.
+"""The transport of `awslambdaric`, in place of its compiled one.
 
-Same functions, same answers: see `runtime_client.cpp` in https://github.com/aws/aws-lambda-python-runtime-interface-client.
-It runs inside functions, as /var/runtime/runtime_client.py.
+The same functions and answers (`runtime_client.cpp` in https://github.com/aws/aws-lambda-python-runtime-interface-client),
+for every version of Python, and with two system calls a request where curl makes a score. It runs inside functions, as
+/var/runtime/runtime_client.py, and speaks to our own Runtime API, whose answers always have a length.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
+import socket
 
-_PATH = "/2018-06-01/runtime/"
+_PATH = "/2018-06-01/runtime/invocation/"
 _agent = ""
-_connection: http.client.HTTPConnection | None = None
+_connection: socket.socket | None = None
 
 
 def initialize_client(user_agent: str) -> None:
     global _agent
-    _agent = user_agent
-
-
-def _call(
-    method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-) -> tuple[int, http.client.HTTPMessage, bytes]:
-    global _connection
-    if _connection is None:
-        _connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
-    try:
-        _connection.request(method, _PATH + path, body, {"User-Agent": _agent, **(headers or {})})
-        response = _connection.getresponse()
-        return response.status, response.headers, response.read()
-    except BaseException:
-        _connection.close()
-        _connection = None
-        raise
+    _agent = f"Host: runtime\r\nUser-Agent: {user_agent}\r\n"
 
 
 def next() -> tuple[bytes, dict[str, str]]:
-    status, headers, body = _call("GET", "invocation/next")
-    if status != 200:
+    status, headers, body = _call(f"GET {_PATH}next HTTP/1.1\r\n{_agent}\r\n".encode(), b"")
+    if status != "200":
         raise RuntimeError(f"Failed to get next invocation: {status}")
-    return body, dict(headers.items())
+    return body, headers
 
 
 def post_invocation_result(request_id: str, body: bytes, content_type: str, invocation_id: str | None = None) -> None:
-    status, _, _ = _call("POST", f"invocation/{request_id}/response", body, {"Content-Type": content_type})
-    if status not in (202, 413):
-        raise RuntimeError(f"Failed to post invocation response: {status}")
+    # A response that is too large is refused, and the function's error already.
+    _post(f"{request_id}/response", body, f"Content-Type: {content_type}\r\n", ("202", "413"))
 
 
 def post_error(request_id: str, error: str, xray_fault: str, invocation_id: str | None = None) -> None:
-    headers = {"Content-Type": "application/json", "Lambda-Runtime-Function-Error-Type": "Unhandled"}
-    status, _, _ = _call("POST", f"invocation/{request_id}/error", error.encode(), headers)
-    if status != 202:
-        raise RuntimeError(f"Failed to post invocation error: {status}")
+    kind = "Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: Unhandled\r\n"
+    _post(f"{request_id}/error", error.encode(), kind, ("202",))
+
+
+def _post(path: str, body: bytes, headers: str, good: tuple[str, ...]) -> None:
+    head = f"POST {_PATH}{path} HTTP/1.1\r\n{_agent}{headers}Content-Length: {len(body)}\r\n\r\n"
+    status, _, answer = _call(head.encode(), body)
+    if status not in good:
+        raise RuntimeError(f"Failed to post to {path}: {status} {answer.decode(errors='replace')}")
+
+
+def _call(head: bytes, body: bytes) -> tuple[str, dict[str, str], bytes]:
+    global _connection
+    connection = _connection
+    if connection is None:
+        host, _, port = os.environ["AWS_LAMBDA_RUNTIME_API"].partition(":")
+        connection = _connection = socket.create_connection((host, int(port)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if len(body) < 65536:
+        connection.sendall(head + body)
+    else:
+        connection.sendall(head)
+        connection.sendall(body)
+    data = _receive(connection, 65536)
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        data += _receive(connection, 65536)
+    first, *lines = data[:end].decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    answer = data[end + 4 :]
+    missing = int(headers["Content-Length"]) - len(answer)
+    if missing > 0:
+        pieces = [answer]
+        while missing > 0:
+            pieces.append(_receive(connection, min(missing, 1 << 20)))
+            missing -= len(pieces[-1])
+        answer = b"".join(pieces)
+    return first[9:12], headers, answer
+
+
+def _receive(connection: socket.socket, most: int) -> bytes:
+    data = connection.recv(most)
+    if not data:
+        raise RuntimeError("The Runtime API closed the connection")
+    return data
