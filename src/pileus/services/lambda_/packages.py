@@ -226,11 +226,14 @@ def _unpack_beside(archive: Path, incoming: Path, final: Path) -> int:
     if final.exists():
         return _size(final)
     beside = incoming / secrets.token_hex(8)
+    size = 0
     try:
         size = unpack(archive, beside, UNZIPPED_BYTES)
         beside.rename(final)
-    except BaseException:
+    except BaseException as error:
         _remove(beside)
+        if isinstance(error, OSError) and final.exists():
+            return size  # another worker was quicker
         raise
     final.chmod(0o555)
     return size
