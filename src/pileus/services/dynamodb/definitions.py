@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.aws.errors import option_not_implemented
 from pileus.services.dynamodb.catalog import check_name
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.schema import Index, Throughput
@@ -242,7 +242,7 @@ def check_stream(specification: Shape | None) -> str:
     return view or ""
 
 
-def encryption(specification: Shape | None, region: str, account: str) -> dict[str, Any]:
+def encryption(specification: Shape | None) -> dict[str, Any]:
     """Data lies on the owner's own disk; keys of KMS are refused rather than pretended."""
     if not specification or not specification.get("Enabled"):
         return {}
@@ -253,7 +253,3 @@ def unsupported(request: Shape, *options: str) -> None:
     for option in options:
         if request.get(option):
             raise option_not_implemented(option)
-
-
-def limit_exceeded(message: str) -> AWSError:
-    return AWSError("LimitExceededException", message)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pileus.services.context import Context
-from pileus.services.dynamodb.schema import Index, StreamRecord, Table, TableRecord, Throughput
+from pileus.services.dynamodb.schema import Index, StreamRecord, Table, Throughput
 from pileus.services.dynamodb.statistics import Statistics
 
 
@@ -41,7 +41,7 @@ def _projection(index: Index) -> dict[str, Any]:
     return shape
 
 
-def _warm(record: TableRecord, given: dict[str, int]) -> dict[str, Any]:
+def _warm(given: dict[str, int]) -> dict[str, Any]:
     """Every table can at once take what AWS warms a new on-demand one up for."""
     return {
         "ReadUnitsPerSecond": given.get("ReadUnitsPerSecond", 12000),
@@ -66,7 +66,7 @@ def _index(table: Table, index: Index, items: int, size: int) -> dict[str, Any]:
         shape["ProvisionedThroughput"] = throughput(index.throughput)
         if index.on_demand:
             shape["OnDemandThroughput"] = dict(index.on_demand)
-        shape["WarmThroughput"] = _warm(table.record, index.warm)
+        shape["WarmThroughput"] = _warm(index.warm)
     return shape
 
 
@@ -99,7 +99,7 @@ def describe(context: Context, table: Table, status: str | None = None) -> dict[
             shape["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = moment(record.on_demand_since)
     if record.on_demand:
         shape["OnDemandThroughput"] = dict(record.on_demand)
-    shape["WarmThroughput"] = _warm(record, record.warm)
+    shape["WarmThroughput"] = _warm(record.warm)
     for member, is_global in (("LocalSecondaryIndexes", False), ("GlobalSecondaryIndexes", True)):
         indexes = [
             _index(table, index, *statistics.read(context.store, table, index.number))

@@ -129,9 +129,7 @@ class _Change:
         if request.get("DeletionProtectionEnabled") is not None:
             self.changes["deletion_protection"] = request["DeletionProtectionEnabled"]
         if request.get("SSESpecification"):
-            self.changes["encryption"] = encryption(
-                request["SSESpecification"], self.record.region, self.record.account
-            )
+            self.changes["encryption"] = encryption(request["SSESpecification"])
         return msgspec.structs.replace(self.record, indexes=tuple(self.indexes), **self.changes)
 
     def _throughput(self, current: Throughput, given: Shape) -> Throughput:

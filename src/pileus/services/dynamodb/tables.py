@@ -168,7 +168,7 @@ def checked(context: Context, request: Shape) -> NewTable:
         warm=dict(request.get("WarmThroughput") or {}),
         table_class=request.get("TableClass") or "",
         deletion_protection=bool(request.get("DeletionProtectionEnabled")),
-        encryption=encryption(request.get("SSESpecification"), region, account),
+        encryption=encryption(request.get("SSESpecification")),
         policy=policy,
         policy_revision=str(time.time_ns()) if policy else "",
     )

@@ -35,7 +35,6 @@ from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
 from pileus.store.records import Records
 
-MAX_ACTIONS = 100
 _MAX_BYTES = 4 << 20
 _TOKEN_SECONDS = 600
 _ATTEMPTS = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pileus.services.dynamodb.errors import validation
@@ -127,7 +127,3 @@ class Changes:
             elements.extend(added[index] for index in sorted(added))
         for elements in self._holed.values():
             elements[:] = [element for element in elements if element is not _REMOVED]
-
-
-def top_level(paths: Iterable[Parts]) -> set[str]:
-    return {str(path[0]) for path in paths}

@@ -39,7 +39,6 @@ class BoundUpdate:
     """`types` are the known types of values set at top level, for the checks of index keys."""
 
     apply: Update
-    paths: tuple[Parts, ...]
     branches: dict[str | int, Any]
     types: dict[str, str]
     only_removes: bool
@@ -87,7 +86,7 @@ class Updates(Conditions):
             changes.finish()
 
         only_removes = all(action.section in ("REMOVE", "DELETE") for action in actions)
-        return BoundUpdate(apply, tuple(parts for _, parts in resolved), branches, types, only_removes)
+        return BoundUpdate(apply, branches, types, only_removes)
 
     def _check_operand(self, section: str, constant: Value) -> None:
         kind = type_of(constant)
