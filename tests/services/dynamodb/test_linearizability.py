@@ -105,6 +105,22 @@ def test_concurrent_calls_are_linearizable(database: Any, owner: Any, table: str
     check(database, lambda: owner.client("dynamodb"), table, callers=6, calls=60, items=3, seed=1)
 
 
+def test_two_workers_are_as_one(cloud: Any, tmp_path: Path) -> None:
+    pair = type(cloud)(tmp_path / "data", "--durability", "relaxed", "--workers", "2")
+    try:
+        owner = pair.root
+        database = owner.client("dynamodb")
+        database.create_table(
+            TableName="table",
+            KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        check(database, lambda: owner.client("dynamodb"), "table", callers=6, calls=60, items=3, seed=1000)
+    finally:
+        pair.stop()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_hundred_thousand_concurrent_calls_are_linearizable(database: Any, owner: Any, table: str) -> None:
