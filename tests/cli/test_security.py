@@ -168,3 +168,13 @@ def test_owners_of_a_resource_learn_little_of_another_accounts_principal(cloud: 
     assert theirs["principal"] == mine["principal"] and theirs["action"] == "sts:AssumeRole"
     assert "secret-plan" not in json.dumps(theirs) and not theirs.get("keys")
     assert theirs["suggestion"]["Principal"] == {"AWS": f"arn:aws:iam::{account.id}:user/reader"}
+
+
+def test_rotation_of_keys_logs_nobody_out(cloud: Any, account: Any) -> None:
+    session = account.using(account.client("sts").get_session_token()["Credentials"])
+    result = cloud.pileus("keys", "rotate")
+    assert (result.returncode, result.stdout) == (0, "New keys are in use.\n")
+    later = account.using(account.client("sts").get_session_token()["Credentials"])
+    assert session.session_token[:5] != later.session_token[:5]
+    for one in (session, later):
+        assert one.client("sts").get_caller_identity()["Account"] == account.id

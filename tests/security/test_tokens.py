@@ -108,6 +108,24 @@ def test_rotation_logs_nobody_out(tmp_path: Path) -> None:
     store.close()
 
 
+def test_keys_are_dropped_when_all_that_they_made_has_expired(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    keyring = Keyring(store)
+    first = issue(keyring.sealer, PRINCIPAL).session_token
+    hour = 3600.0
+    signing = [asyncio.run(keyring.signing_key(1.0)).id]
+    for now in (10 * hour, 40 * hour):
+        asyncio.run(keyring.rotate(now))
+        assert Opener(Sealer(store)).open(first)[1].arn == "arn:role"
+        signing.append(asyncio.run(keyring.signing_key(now)).id)
+    # The first key was followed at hour 10: its sessions are over at hour 46, its OpenID tokens at hour 34.
+    assert {key.id for key in keyring.signing_keys()} == set(signing[1:])
+    asyncio.run(keyring.rotate(47 * hour))
+    with pytest.raises(ValueError):
+        Opener(Sealer(store)).open(first)
+    store.close()
+
+
 class TestOverTheWire:
     @pytest.fixture
     def session(self, account: Any) -> Any:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "denied": Command("security", "denied", "List the requests that were denied."),
     "access": Command("security", "access", "Say who may do what."),
     "policy suggest": Command("security", "suggest", "Write the least policy for what a principal really did."),
+    "keys rotate": Command("security", "rotate", "Make new keys for session tokens and OpenID tokens."),
     "account create": Command("account", "create", "Make another account and print its root key."),
     "table export": Command("table", "export", "Write a table's items to a file."),
     "table import": Command("table", "import_", "Read a table's items from a file."),
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Command] = {
 
 GROUPS = {
     "account": "The accounts of this cloud.",
+    "keys": "The cloud's own keys.",
     "policy": "Policies from what was recorded.",
     "site": "Websites in buckets.",
     "table": "Tables in and out of files.",

@@ -1,4 +1,4 @@
-"""`pileus why`, `pileus denied`, `pileus access`, `pileus policy suggest`."""
+"""`pileus why`, `pileus denied`, `pileus access`, `pileus policy suggest`, `pileus keys rotate`."""
 
 from __future__ import annotations
 
@@ -149,3 +149,11 @@ def _wrapped(actions: list[str]) -> str:
             line = ""
         line += f"{', ' if line else ''}{action}"
     return ",\n    ".join([*lines, line])
+
+
+def rotate(data: Data = DEFAULT_DATA) -> None:
+    """Make new keys for session tokens and OpenID tokens; what the older ones made stays valid until it expires."""
+    from pileus.cli.ask import ask
+
+    ask(data, "rotate-keys", {})
+    print("New keys are in use.")

@@ -10,6 +10,8 @@ import base64
 import hashlib
 import secrets
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -20,6 +22,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pileus.store.interface import Reader, Store, Transaction
 from pileus.store.records import Records
 
+_LONGEST_SESSION_SECONDS = 36 * 3600
+"""Of GetSessionToken and GetFederationToken."""
+_LONGEST_TOKEN_SECONDS = 24 * 3600
+"""Of GetOpenIdTokenForDeveloperIdentity."""
 _NONCE_BYTES = 12
 _KEY_ID_BYTES = 4
 
@@ -115,15 +121,25 @@ class Keyring:
         return [key for _, key in _SIGNING.scan(self._store)]
 
     async def rotate(self, now: float) -> None:
-        """New sealing and signing keys; the older ones still open and verify."""
+        """New sealing and signing keys. Older ones still open and verify, until all that they made has expired."""
+        fresh = new_signing_key(now)
 
         def change(tx: Transaction) -> None:
             put_sealing_key(tx, now)
-            fresh = new_signing_key(now)
             _SIGNING.put(tx, fresh.id, value=fresh)
+            _drop(tx, _SEALING, now - _LONGEST_SESSION_SECONDS)
+            _drop(tx, _SIGNING, now - _LONGEST_TOKEN_SECONDS)
 
         await self._store.transact(change)
         self.__dict__.pop("sealer", None)
+
+
+def _drop(tx: Transaction, records: Records[Any], before: float) -> None:
+    """Deletes the keys whose successor was made `before` then: they have sealed and signed nothing since."""
+    keys = sorted(records.scan(tx), key=lambda pair: pair[1].created)
+    for (name, _), (_, successor) in pairwise(keys):
+        if successor.created < before:
+            records.delete(tx, *name)
 
 
 def put_sealing_key(tx: Transaction, now: float) -> None:
