@@ -142,7 +142,7 @@ def test_the_good_template_is_good() -> None:
     assert _judge(_GOOD)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(_parts(_GOOD)[1:]), _ANYTHING)
 def test_a_good_template_with_one_part_replaced(path: tuple[Any, ...], new: Any) -> None:
     _judge(_replaced(_GOOD, path, new))

@@ -7,9 +7,11 @@ omap, pairs, set and timestamp (https://docs.aws.amazon.com/AWSCloudFormation/la
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
+if TYPE_CHECKING:
+    import yaml
+
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 100
@@ -88,6 +90,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_yaml(text: str) -> Document:
+    import yaml  # Not at every start: most clouds start without a template to read.
+
     try:
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -100,18 +104,20 @@ def _parse_yaml(text: str) -> Document:
         raise TemplateError(f"Template format error: {said}") from None
     if node is None:
         raise TemplateError("Template format error: the template is empty", line=1)
-    builder = _Builder()
+    builder = _Builder(yaml.SafeLoader(""))
     value = builder.build(node, ())
     return Document(value, builder.lines)
 
 
 class _Builder:
-    def __init__(self) -> None:
+    """Values from PyYAML's nodes. `scalars` makes those that are no strings."""
+
+    def __init__(self, scalars: yaml.SafeLoader) -> None:
         self.lines: dict[Path, int] = {}
         self._seen: set[int] = set()
-        self._scalars = yaml.SafeLoader("")
+        self._scalars = scalars
 
-    def build(self, node: yaml.Node, path: Path) -> Any:
+    def build(self, node: Any, path: Path) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         if len(path) > MAX_DEPTH:
@@ -124,21 +130,21 @@ class _Builder:
         tag = node.tag
         if tag.startswith("!"):
             return self._function(tag[1:], node, path)
-        if isinstance(node, yaml.MappingNode):
+        if node.id == "mapping":
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
+        if node.id == "sequence":
             if tag != _YAML + "seq":
                 raise TemplateError(_UNSUPPORTED_TAG.format(tag), path, line)
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
         if node.tag != _YAML + "map":
             raise TemplateError(_UNSUPPORTED_TAG.format(node.tag), path, node.start_mark.line + 1)
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
+            if key_node.id != "scalar":
                 raise TemplateError("Template format error: keys must be strings", path, line)
             key = key_node.value
             if key == "<<" and key_node.tag == _YAML + "merge":
@@ -149,31 +155,31 @@ class _Builder:
             made[key] = self.build(value_node, (*path, key))
         return made
 
-    def _function(self, name: str, node: yaml.Node, path: Path) -> dict[str, Any]:
+    def _function(self, name: str, node: Any, path: Path) -> dict[str, Any]:
         if name not in _PLAIN_TAGS and name not in _FUNCTIONS:
             raise TemplateError(f"Template format error: unknown tag !{name}", path, node.start_mark.line + 1)
         key = _PLAIN_TAGS.get(name, f"Fn::{name}")
         inner: Any
-        if isinstance(node, yaml.ScalarNode):
+        if node.id == "scalar":
             inner = node.value
             self.lines[(*path, key)] = node.start_mark.line + 1
             if name == "GetAtt":
                 inner = inner.split(".", 1)
         else:
-            kind = "map" if isinstance(node, yaml.MappingNode) else "seq"
+            kind = "map" if node.id == "mapping" else "seq"
             node.tag = _YAML + kind
             self._seen.discard(id(node))
             inner = self.build(node, (*path, key))
         return {key: inner}
 
-    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+    def _scalar(self, node: Any, path: Path) -> Any:
         tag = node.tag.removeprefix(_YAML)
         if tag in ("str", "timestamp"):
             # A date such as a policy's Version is the string that it looks like.
             return node.value
         if tag in ("bool", "int", "float", "null"):
             try:
-                return self._scalars.construct_object(yaml.ScalarNode(node.tag, node.value))
-            except (yaml.YAMLError, ValueError) as error:
+                return self._scalars.construct_object(node)
+            except ValueError as error:
                 raise TemplateError(f"Template format error: {error}", path, node.start_mark.line + 1) from None
         raise TemplateError(_UNSUPPORTED_TAG.format(node.tag), path, node.start_mark.line + 1)
