@@ -91,6 +91,7 @@ class Harness:
             code=self.directory(files),
             code_sha256="",
             logging=Logging(f"/aws/lambda/{name}"),
+            timeout_s=30,
         )
         return msgspec.structs.replace(function, **changes)
 

@@ -203,7 +203,7 @@ def handler(event, context):
     assert variables["AWS_SESSION_TOKEN"] == "token" and variables["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.11"
     assert variables["AWS_LAMBDA_LOG_STREAM_NAME"] == outcome.log_stream
     assert variables["_X_AMZN_TRACE_ID"].startswith("Root=1-") and variables["_HANDLER"] == "app.handler"
-    assert answer["cwd"] == "/var/task" and 2000 < answer["left"] <= 3000 and answer["memory"] == "128"
+    assert answer["cwd"] == "/var/task" and 20_000 < answer["left"] <= 30_000 and answer["memory"] == "128"
     assert answer["arn"] == function.arn.removesuffix(":$LATEST")
     assert (answer["identity"], answer["pool"], answer["custom"]) == ("eu-west-1:id", "eu-west-1:pool", {"k": "v"})
     plain = json.loads(harness.invoke(function).payload)

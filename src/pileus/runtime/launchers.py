@@ -28,6 +28,7 @@ _START = (
 )
 _STARTING_LIMIT_S = 60.0
 _REFILL_PAUSE_S = 0.03
+_CLOSING_LIMIT_S = 5.0
 _CONNECTING_LIMIT_S = 5.0
 
 
@@ -261,7 +262,10 @@ class Launcher:
     def _answered(self, connection: socket.socket) -> None:
         """The launcher has forked a sandbox, or is gone."""
         loop = asyncio.get_running_loop()
-        message, descriptors, _, _ = socket.recv_fds(connection, 64, 1)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(connection, 64, 1)
+        except OSError:
+            message, descriptors = b"", []
         if not message:
             self._gone(connection)
             return
@@ -402,6 +406,8 @@ class Launcher:
                 break
             await asyncio.sleep(0.01)
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            try:
+                await asyncio.to_thread(self._process.wait, _CLOSING_LIMIT_S)
+            except subprocess.TimeoutExpired:
                 self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+                await asyncio.to_thread(self._process.wait)

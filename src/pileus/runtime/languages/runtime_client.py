@@ -11,6 +11,7 @@ import os
 import socket
 
 _PATH = "/2018-06-01/runtime/invocation/"
+_DEADLINE = "Lambda-Runtime-Deadline-Ms"
 _agent = ""
 _connection: socket.socket | None = None
 
@@ -20,11 +21,11 @@ def initialize_client(user_agent: str) -> None:
     _agent = f"Host: runtime\r\nUser-Agent: {user_agent}\r\n"
 
 
-def next() -> tuple[bytes, dict[str, str]]:
+def next() -> tuple[bytes, dict[str, str | int]]:
     status, headers, body = _call(f"GET {_PATH}next HTTP/1.1\r\n{_agent}\r\n".encode(), b"")
     if status != "200":
         raise RuntimeError(f"Failed to get next invocation: {status}")
-    return body, headers
+    return body, {**headers, _DEADLINE: int(headers[_DEADLINE])}
 
 
 def post_invocation_result(request_id: str, body: bytes, content_type: str, invocation_id: str | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -43,7 +44,12 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     for group in groups:
-        os.write(group, b"0")
+        try:
+            os.write(group, b"0")
+        except OSError as error:
+            if error.errno == errno.ENODEV:  # Pileus is ending, and has removed it
+                os._exit(0)
+            raise
         os.close(group)
     isolated: bool = sandbox["isolated"]
     if sandbox["user_namespace"]:
