@@ -340,3 +340,15 @@ def test_activity_is_bounded(world: Any, monkeypatch: Any, flushed: int) -> None
         world.run(authorizer.decisions.flush(world.store))
     seen = {resource[-1]: activity.count for _, resource, activity in activity_of(world.store, HERE, user.issuer)}
     assert seen == {"0": 2, "1": 2, "2": 2, "*": 10}
+
+
+def test_what_is_remembered_is_bounded(world: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("pileus.security.authorization._ALL_DECISIONS", 10)
+    role = world.role(inline={"p": policy(allow("s3:*"))})
+    for number in range(25):
+        narrow = policy(allow("s3:GetObject", f"arn:aws:s3:::b/{number}"))
+        assert (
+            world.denial(as_role(role, policies=(narrow,)), Access("s3:GetObject", f"arn:aws:s3:::b/{number}")) is None
+        )
+        kept = sum(len(identity.decisions) for identity in world.here._identities.values())
+        assert kept <= 10

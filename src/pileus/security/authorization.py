@@ -35,7 +35,9 @@ _SESSION_STS = {
     "user": frozenset({"sts:getcalleridentity", "sts:assumerole", "sts:tagsession", "sts:setsourceidentity"}),
 }
 _DECISIONS = 4096
-_IDENTITIES = 4096
+_IDENTITIES = 1024
+_ALL_DECISIONS = 65_536
+"""Of all identities together: session policies make as many identities as somebody likes."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class Identity:
         return tuple(source for policies in sets if policies is not None for source in policies.sources)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def resource_set(policies: tuple[Policy, ...], trust: bool) -> PolicySet:
     layer = "trust" if trust else "resource"
     return PolicySet(Source("trust" if trust else "resource", f"{layer} policy", policy) for policy in policies)
@@ -86,6 +88,7 @@ class Authorizer:
         self._store = store
         self._identities: dict[object, Identity] = {}
         self._version_keys: dict[str, bytes] = {}
+        self._remembered = 0
         self.decisions = DecisionLog()
 
     def authorize(self, context: Context, accesses: Iterable[Access]) -> None:
@@ -131,10 +134,17 @@ class Authorizer:
             )
         )  # fmt: skip
         if not VOLATILE.intersection(keys):
-            if len(identity.decisions) >= _DECISIONS:
-                identity.decisions.clear()
-            identity.decisions[asked] = decision
+            self._remember(identity, asked, decision)
         return decision, values
+
+    def _remember(self, identity: Identity, asked: object, decision: Decision) -> None:
+        if len(identity.decisions) >= _DECISIONS:
+            identity.decisions.clear()
+        if self._remembered >= _ALL_DECISIONS:
+            self._identities.clear()
+            self._remembered = 0
+        identity.decisions[asked] = decision
+        self._remembered += 1
 
     def trusted(
         self, context: Context, principal: Principal, action: str, role: identities.Role, keys: Mapping[str, Value]

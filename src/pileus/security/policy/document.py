@@ -80,7 +80,7 @@ class Policy:
         )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def parse(text: str, kind: Kind = "resource") -> Policy:
     """The policy of a JSON text. Raises AWSError("MalformedPolicyDocument", …) with AWS's words.
 
