@@ -161,3 +161,17 @@ def test_a_resource_policy_opens_a_table_to_another_account(cloud: Any, database
     database.delete_resource_policy(ResourceArn=arn)
     with pytest.raises(ClientError, match="AccessDenied"):
         visitor.get_item(TableName=arn, Key={"p": {"S": "mine"}})
+
+
+def test_tags_of_tables_and_of_requests_are_condition_keys(owner: Any, database: Any, table: str) -> None:
+    arn = f"arn:aws:dynamodb:us-east-1:{owner.id}:table/{table}"
+    key = {"p": {"S": "mine"}}
+    tagged = user(owner, table, {"StringEquals": {"aws:ResourceTag/Team": "blue"}})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        tagged.get_item(TableName=table, Key=key)
+    database.tag_resource(ResourceArn=arn, Tags=[{"Key": "Team", "Value": "blue"}])
+    assert tagged.get_item(TableName=table, Key=key)["Item"]["p"] == key["p"]
+    tagging = user(owner, table, {"StringEquals": {"aws:RequestTag/Team": "blue"}})
+    tagging.tag_resource(ResourceArn=arn, Tags=[{"Key": "Team", "Value": "blue"}])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        tagging.tag_resource(ResourceArn=arn, Tags=[{"Key": "Team", "Value": "red"}])

@@ -10,6 +10,7 @@ from typing import Any
 
 from pileus.security.policy.document import parse
 from pileus.services.context import Context
+from pileus.services.dynamodb import tag_records
 from pileus.services.dynamodb.catalog import find_table, locate
 from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
@@ -23,9 +24,10 @@ Describe = Callable[[Table | None, Shape], dict[str, Value]]
 class LazyKeys(Mapping[str, Value]):
     """Condition keys that are worked out when a policy asks for one, which few do."""
 
-    __slots__ = ("_describe", "_found", "_request", "_table")
+    __slots__ = ("_context", "_describe", "_found", "_request", "_table")
 
-    def __init__(self, describe: Describe, table: Table | None, request: Shape) -> None:
+    def __init__(self, context: Context, describe: Describe | None, table: Table | None, request: Shape) -> None:
+        self._context = context
         self._describe = describe
         self._table = table
         self._request = request
@@ -34,13 +36,28 @@ class LazyKeys(Mapping[str, Value]):
     def _all(self) -> dict[str, Value]:
         if self._found is None:
             try:
-                self._found = self._describe(self._table, self._request)
+                self._found = self._describe(self._table, self._request) if self._describe is not None else {}
             except ExpressionError as error:
                 raise validation(str(error)) from None
             except (KeyError, TypeError, AttributeError, ValueError):
                 # Nothing may be allowed, or escape a denial, by what cannot be read.
                 raise validation("The request is malformed") from None
+            self._found.update(self._tags())
         return self._found
+
+    def _tags(self) -> dict[str, Value]:
+        """Those of the table, and those that the request brings
+        (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/attribute-based-access-control.html)."""
+        keys: dict[str, Value] = {}
+        if self._table is not None:
+            tags = tag_records.get(self._context.store, self._table.record.number)
+            keys.update({f"aws:resourcetag/{key.lower()}": value for key, value in tags.items()})
+        given = self._request.get("Tags") or ()
+        keys.update({f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in given})
+        names = tuple(tag["Key"] for tag in given) or tuple(self._request.get("TagKeys") or ())
+        if names:
+            keys["aws:tagkeys"] = names
+        return keys
 
     def __getitem__(self, key: str) -> Value:
         return self._all()[key]
@@ -60,7 +77,7 @@ def table_access(
     resource = table_arn(region, account, short)
     table = find_table(context, name)
     policies = (parse(table.record.policy),) if table is not None and table.record.policy else ()
-    keys: Mapping[str, Value] = LazyKeys(describe, table, request) if describe is not None else {}
+    keys = LazyKeys(context, describe, table, request)
     if index:
         resource = f"{resource}/index/{index}"
     return Access(f"dynamodb:{action}", resource, keys, policies, "" if account == context.account else account)

@@ -172,6 +172,8 @@ def _statement_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
         if select is not None:
             keys["dynamodb:fulltablescan"] = "false" if conditions else "true"
     keys["dynamodb:attributes"] = tuple(sorted(binder.attributes))
+    if "EnclosingOperation" in request:
+        keys["dynamodb:enclosingoperation"] = request["EnclosingOperation"]
     return keys
 
 
@@ -185,10 +187,12 @@ def _access(context: Context, request: Shape) -> Access:
 
 
 def _batch_access(member: str) -> Callable[[Context, Shape], Iterable[Access]]:
+    enclosing = {"EnclosingOperation": "ExecuteTransaction"} if member == "TransactStatements" else {}
+
     def access(context: Context, request: Shape) -> Iterable[Access]:
         for entry in request[member]:
             try:
-                yield _access(context, entry)
+                yield _access(context, {**entry, **enclosing})
             except AWSError as error:
                 if error.code != "ValidationException":
                     raise
