@@ -20,6 +20,7 @@ from typing import Any
 from pileus.aws.arn import arn
 from pileus.security import identities
 from pileus.security.authorization import Authorizer
+from pileus.security.policy.document import parse
 from pileus.security.policy.evaluate import Question, evaluate
 from pileus.security.principals import Principal
 from pileus.security.request_values import RequestValues
@@ -110,13 +111,23 @@ async def main(rounds: int) -> None:
             identity.identity._index._found.clear()  # the first decision about an action
             return evaluated(number)
 
+        def loaded(number: int) -> object:
+            authorizer._identities.clear()  # as after a change in IAM
+            return authorizer.identity(principal)
+
+        def compiled(number: int) -> object:
+            parse.cache_clear()
+            return parse(document(number % POLICIES), "identity")
+
         same = [access(0)]
         figures = {
+            "compiling one policy": measure(rounds // 50, compiled),
+            "loading the principal's policies": measure(rounds // 50, loaded),
             "engine, action never seen": measure(rounds, indexed),
             "engine, resource never seen": measure(rounds, evaluated),
             "authorize, resource never seen": measure(rounds, lambda n: authorizer.authorize(context, (access(n),))),
             "authorize, seen before": measure(rounds, lambda n: authorizer.authorize(context, same)),
-            "of that, reading the version": measure(rounds, lambda n: store.get(identities.version_key(ACCOUNT))),
+            "of that, reading the version": measure(rounds, lambda n: store.recall(identities.version_key(ACCOUNT))),
         }
         print(f"{POLICIES} policies of {STATEMENTS} statements; {rounds} rounds; microseconds")
         for name, (median, slow) in figures.items():
