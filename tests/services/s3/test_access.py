@@ -12,7 +12,7 @@ EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 def test_a_strangers_bucket_is_closed(s3: Any, other: Any, fetch: Any, bucket: str, refused: Refused) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"secret")
-    for attempt in (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: other.get_object(Bucket=bucket, Key="k"),
         lambda: other.get_object(Bucket=bucket, Key="absent"),
         lambda: other.put_object(Bucket=bucket, Key="k", Body=b"x"),
@@ -21,7 +21,8 @@ def test_a_strangers_bucket_is_closed(s3: Any, other: Any, fetch: Any, bucket: s
         lambda: other.put_bucket_policy(Bucket=bucket, Policy="{}"),
         lambda: other.copy_object(Bucket=bucket, Key="c", CopySource={"Bucket": bucket, "Key": "k"}),
         lambda: other.delete_bucket(Bucket=bucket),
-    ):
+    )
+    for attempt in attempts:
         with refused("AccessDenied", 403):
             attempt()
     denied = other.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]})

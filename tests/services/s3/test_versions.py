@@ -1,6 +1,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -31,13 +32,13 @@ def test_versions_are_a_list_with_one_null_at_most(tmp_path: Any, steps: list[tu
         name = secrets.token_hex(4)
         for number, (what, how) in enumerate(steps):
             if what == "put":
-                made = await store.transact(lambda tx, number=number, how=how: put(tx, name, number, how))
+                made = await store.transact(partial(put, name=name, number=number, versioning=how))
                 if made.id == NULL:
                     model[:] = [entry for entry in model if entry[0] != NULL]
                 model.insert(0, (made.id, number))
             elif how < len(model):
                 version_id = model.pop(how)[0]
-                await store.transact(lambda tx, version_id=version_id: drop(tx, name, version_id))
+                await store.transact(partial(drop, name=name, version_id=version_id))
             assert stored(store, name) == model
             for version_id, size in model:
                 found = versions.look_up(store, name, "k", version_id)
