@@ -93,8 +93,8 @@ async def main(rounds: int) -> None:
         principal = await fill(store)
         no_cloud: Any = None  # allowed requests need none
         context = Context(
-            cloud=no_cloud, principal=principal, region="us-east-1", request_id="r", service="s3", operation="GetObject",
-            received=0.0,
+            cloud=no_cloud, principal=principal, region="us-east-1", request_id="r", service="s3",
+            operation="GetObject", received=0.0,
         )  # fmt: skip
         authorizer = Authorizer(store)
         identity = authorizer.identity(principal)

@@ -14,6 +14,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 TARGET = Path(__file__).parent.parent / "src/pileus/aws/data/managed_policies.json"
 NAMES = [
@@ -95,7 +96,7 @@ NAMES = [
 ]
 
 # Two whose files are too large for the dataset's snapshots, as their effects are listed action by action.
-WRITTEN = [
+WRITTEN: list[dict[str, Any]] = [
     {
         "arn": "arn:aws:iam::aws:policy/AdministratorAccess",
         "version": "v1",
