@@ -50,7 +50,7 @@ def started(todo: Any, function: str) -> int:
 
 def starts(todo: Any, function: str, expected: int) -> bool:
     """Waits for the log of what certainly happened, and says whether nothing else did."""
-    for _ in range(100):
+    for _ in range(400):
         if started(todo, function) >= expected:
             break
         time.sleep(0.05)
