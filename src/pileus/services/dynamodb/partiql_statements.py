@@ -210,7 +210,7 @@ async def execute_statement(context: Context, request: Shape) -> Shape:
     if isinstance(statement, Exists):
         raise validation("EXISTS is only supported in transactions")
     if isinstance(statement, Select):
-        return _select(context, request, statement)
+        return await _select(context, request, statement)
     make, touched = _prepare(context, statement)
     on_failure = request.get("ReturnValuesOnConditionCheckFailure") or "NONE"
     write = await _commit(context, statement, make, on_failure)
@@ -255,7 +255,7 @@ def _opened(request: Shape) -> Item | None:
     return last  # type: ignore[no-any-return]
 
 
-def _select(context: Context, request: Shape, select: Select) -> Shape:
+async def _select(context: Context, request: Shape, select: Select) -> Shape:
     table = open_table(context, select.table)
     plan = table.by_name.get(select.index) if select.index else None
     keys = plan.keys if plan is not None else table.keys
@@ -284,7 +284,7 @@ def _select(context: Context, request: Shape, select: Select) -> Shape:
     except ExpressionError as error:
         raise validation(str(error)) from None
     reading.conditions = conditions or None
-    page = query_page(context, reading) if conditions else scan_page(context, reading)
+    page = await (query_page(context, reading) if conditions else scan_page(context, reading))
     response: Shape = {"Items": page["Items"]}
     if "LastEvaluatedKey" in page:
         response["NextToken"] = _token(request, page["LastEvaluatedKey"])

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ from pileus.services.operation import Shape
 PAGE_BYTES = 1 << 20
 _HASHES = 1 << 32
 _PARTITIONS = 4
+_TURN = 500
+"""Items that are read before others get their turn on the event loop."""
 _UNEXPLAINED = re.compile("contains duplicates|number set|numeric value|significant digits|number with magnitude")
 """Errors of a value that are told without saying where it stands."""
 _START_INVALID = "The provided starting key is invalid"
@@ -193,10 +196,10 @@ def _needs_table(plan: IndexPlan | None, reading: Reading) -> bool:
 
 @service.operation("Query", access=on_table("Query", describe=lambda table, request: _query_keys(table, request)))
 async def query(context: Context, request: Shape) -> Shape:
-    return query_page(context, _checked(request, "QueryFilter", querying=True))
+    return await query_page(context, _checked(request, "QueryFilter", querying=True))
 
 
-def query_page(context: Context, reading: Reading) -> Shape:
+async def query_page(context: Context, reading: Reading) -> Shape:
     request = reading.request
     conditions = reading.conditions or {}
     table = open_table(context, request["TableName"])
@@ -226,7 +229,7 @@ def query_page(context: Context, reading: Reading) -> Shape:
             start = place + b"\0"
         else:
             end = place
-    return _page(context, reading, table, plan, start, end, forward)
+    return await _page(context, reading, table, plan, start, end, forward)
 
 
 def _query_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
@@ -262,10 +265,10 @@ def _scan_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
 
 @service.operation("Scan", access=on_table("Scan", describe=_scan_keys))
 async def scan(context: Context, request: Shape) -> Shape:
-    return scan_page(context, _checked(request, "ScanFilter", querying=False))
+    return await scan_page(context, _checked(request, "ScanFilter", querying=False))
 
 
-def scan_page(context: Context, reading: Reading) -> Shape:
+async def scan_page(context: Context, reading: Reading) -> Shape:
     request = reading.request
     table = open_table(context, request["TableName"])
     plan = _index(table, request)
@@ -294,7 +297,7 @@ def scan_page(context: Context, reading: Reading) -> Shape:
         start = place + b"\0"
     _needs_table(plan, reading)
     check_nested_keys(table, reading.binder.nested)
-    return _page(context, reading, table, plan, start, end, True)
+    return await _page(context, reading, table, plan, start, end, True)
 
 
 def segment(keys: Keys, number: int, total: int) -> tuple[bytes, bytes]:
@@ -361,7 +364,7 @@ class _Spread:
         return sum(read_units(size, consistent) for size in self._sizes[self._first : last + 1])
 
 
-def _page(
+async def _page(
     context: Context, reading: Reading, table: Table, plan: IndexPlan | None, start: bytes, end: bytes, forward: bool
 ) -> Shape:
     request = reading.request
@@ -382,6 +385,8 @@ def _page(
             break
         last = record
         scanned += 1
+        if scanned % _TURN == 0:
+            await asyncio.sleep(0)
         length = record_size(record)
         size += length
         if spread is not None:
