@@ -17,6 +17,8 @@ from pileus.cli.session import Session, Target, Where
 
 Stack = Annotated[str, typer.Option("--stack", help="The stack in which FUNCTION is a logical id.")]
 
+Account = Annotated[str, typer.Option("--account", help="The account of the function, the first one if left out.")]
+
 _SPAN = re.compile(r"(\d+)\s*(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
@@ -31,12 +33,24 @@ def invoke(
     payload: Annotated[str, typer.Argument(help="The event as JSON, @FILE, or - for standard input.")] = "{}",
     qualifier: Annotated[str, typer.Option("--qualifier", help="A version or an alias.")] = "",
     event: Annotated[bool, typer.Option("--event", help="Hand it over and do not wait for the answer.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Run a Python function here, under debugpy.")] = False,
+    debug_port: Annotated[int, typer.Option("--debug-port", help="Where debuggers attach.")] = 5678,
+    code: Annotated[Path | None, typer.Option("--code", help="With --debug, the folder of its source.")] = None,
+    account: Account = "",
     stack: Stack = "",
     target: Where = Target.pileus,
     data: Data = DEFAULT_DATA,
 ) -> int:
-    """Call a function and print its answer; its log goes to standard error. Exits with 1 where the function failed."""
+    """Call a function and print its answer; its log goes to standard error. Exits with 1 where the function failed.
+
+    With --debug the handler runs on this machine, outside the sandbox, with the function's code, variables and role,
+    and waits for a debugger; there is no timeout then."""
     session = Session(target, data)
+    if debug:
+        from pileus.cli import debug as debugging
+
+        name = _physical(session, stack, function)
+        return debugging.debug(data, name, qualifier, _payload(payload), port=debug_port, code=code, account=account)
     asked: dict[str, Any] = {"FunctionName": _physical(session, stack, function), "Payload": _payload(payload)}
     if qualifier:
         asked["Qualifier"] = qualifier
@@ -53,9 +67,7 @@ def invoke(
 
 def replay(
     request_id: Annotated[str, typer.Argument(help="The RequestId that the log or the caller shows.")],
-    account: Annotated[
-        str, typer.Option("--account", help="The account of the function, the first one if left out.")
-    ] = "",
+    account: Account = "",
     data: Data = DEFAULT_DATA,
 ) -> int:
     """Call a function again with the event, the client context and the identity of an earlier invocation."""
