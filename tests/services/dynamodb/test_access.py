@@ -120,6 +120,7 @@ def test_attributes_bound_what_is_named(reader: Any, table: str) -> None:
     key = {"p": {"S": "mine"}}
     assert "open" in reader.get_item(TableName=table, Key=key, ProjectionExpression="#o", ExpressionAttributeNames={"#o": "open"})["Item"]  # fmt: skip
     refused: list[tuple[str, dict[str, Any]]] = [
+        ("get_item", {"Key": key}),
         ("get_item", {"Key": key, "ProjectionExpression": "secret"}),
         ("get_item", {"Key": key, "ProjectionExpression": "#x", "ExpressionAttributeNames": {"#x": "secret"}}),
         ("get_item", {"Key": key, "AttributesToGet": ["secret"]}),
@@ -130,10 +131,25 @@ def test_attributes_bound_what_is_named(reader: Any, table: str) -> None:
         ("delete_item", {"Key": key, "ConditionExpression": "secret > :x", "ExpressionAttributeValues": {":x": {"S": "a"}}}),
         ("scan", {"FilterExpression": "secret > :x", "ProjectionExpression": "p", "ExpressionAttributeValues": {":x": {"S": "a"}}}),
         ("scan", {}),
+        ("delete_item", {"Key": key, "ReturnValues": "ALL_OLD"}),
+        ("put_item", {"Item": key, "ConditionExpression": "attribute_not_exists(p)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}),
     ]  # fmt: skip
     for operation, request in refused:
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(reader, operation)(TableName=table, **request)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.batch_get_item(RequestItems={table: {"Keys": [key]}})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.transact_get_items(TransactItems=[{"Get": {"TableName": table, "Key": key}}])
+    for statement in (
+        f"SELECT * FROM \"{table}\" WHERE p = 'mine'",
+        f"SELECT secret FROM \"{table}\" WHERE p = 'mine'",
+        f"UPDATE \"{table}\" REMOVE secret WHERE p = 'mine'",
+        f"UPDATE \"{table}\" SET open = 'x' WHERE p = 'mine' RETURNING ALL OLD *",
+        f"DELETE FROM \"{table}\" WHERE p = 'mine' RETURNING ALL OLD *",
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            reader.execute_statement(Statement=statement)
 
 
 def test_a_resource_policy_opens_a_table_to_another_account(cloud: Any, database: Any, owner: Any, table: str) -> None:

@@ -119,7 +119,20 @@ def common_keys(request: Shape) -> dict[str, Value]:
     ):
         if request.get(parameter):
             keys[key] = request[parameter]
+    if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and keys.get("dynamodb:returnvalues") in _LESS:
+        # A failed condition shows the item as well: who may not ask for all of it cannot have it so.
+        keys["dynamodb:returnvalues"] = "ALL_OLD"
     return keys
+
+
+_LESS = (None, "NONE", "UPDATED_OLD", "UPDATED_NEW")
+
+
+def default_select(request: Shape) -> str:
+    """What a read selects where it does not say: a policy that limits attributes must know of reads of all."""
+    if request.get("ProjectionExpression") is not None or request.get("AttributesToGet") is not None:
+        return "SPECIFIC_ATTRIBUTES"
+    return "ALL_PROJECTED_ATTRIBUTES" if request.get("IndexName") else "ALL_ATTRIBUTES"
 
 
 def leading_keys(table: Table | None, items: Iterable[dict[str, Any]]) -> dict[str, Value]:

@@ -13,7 +13,7 @@ from orjson import Fragment
 from pileus.services.context import Context
 from pileus.services.dynamodb import service
 from pileus.services.dynamodb.access import Value as KeyValue
-from pileus.services.dynamodb.access import common_keys, leading_keys, table_access
+from pileus.services.dynamodb.access import common_keys, default_select, leading_keys, table_access
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import key_mismatch, validation
@@ -43,7 +43,12 @@ def _common(request: Shape) -> Shape:
 
 def _get_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     names = {name for key in request["Keys"] for name in key}
-    return {**common_keys(request), **leading_keys(table, request["Keys"]), **mentioned(table, request, names)}
+    return {
+        "dynamodb:select": default_select(request),
+        **common_keys(request),
+        **leading_keys(table, request["Keys"]),
+        **mentioned(table, request, names),
+    }
 
 
 @service.operation("BatchGetItem", access=_get_access)

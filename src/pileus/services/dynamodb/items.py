@@ -13,7 +13,7 @@ from orjson import Fragment
 from pileus.services.context import Context
 from pileus.services.dynamodb import service
 from pileus.services.dynamodb.access import Value as KeyValue
-from pileus.services.dynamodb.access import common_keys, leading_keys, on_table
+from pileus.services.dynamodb.access import common_keys, default_select, leading_keys, on_table
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import invalid_parameters, validation
@@ -46,6 +46,10 @@ def _keyed(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     }
 
 
+def _read(table: Table | None, request: Shape) -> dict[str, KeyValue]:
+    return {"dynamodb:select": default_select(request), **_keyed(table, request)}
+
+
 def _put(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     return {
         **common_keys(request),
@@ -54,7 +58,7 @@ def _put(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     }
 
 
-@service.operation("GetItem", access=on_table("GetItem", describe=_keyed))
+@service.operation("GetItem", access=on_table("GetItem", describe=_read))
 async def get_item(context: Context, request: Shape) -> Shape:
     key = request["Key"]
     branches = None

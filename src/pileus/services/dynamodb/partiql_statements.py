@@ -18,7 +18,7 @@ from pileus.aws.errors import AWSError
 from pileus.services.context import Context
 from pileus.services.dynamodb import service
 from pileus.services.dynamodb.access import Value as KeyValue
-from pileus.services.dynamodb.access import key_text, table_access
+from pileus.services.dynamodb.access import common_keys, key_text, table_access
 from pileus.services.dynamodb.batches import add_capacities
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
@@ -148,7 +148,8 @@ def _key(where: Condition | None, table: Table) -> tuple[Item, list[Condition]]:
 def _statement_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     statement = _parsed(request)
     select = _select_of(statement)
-    keys: dict[str, KeyValue] = {}
+    returning = {"ReturnValues": getattr(statement, "returning", "NONE")}
+    keys = common_keys({**request, **returning})
     binder = Binder()
     where = select.where if select is not None else None if isinstance(statement, Insert) else statement.where  # type: ignore[union-attr]
     if where is not None:

@@ -18,7 +18,7 @@ from pileus.aws.errors import AWSError
 from pileus.services.context import Context
 from pileus.services.dynamodb import key_conditions, service
 from pileus.services.dynamodb.access import Value as KeyValue
-from pileus.services.dynamodb.access import common_keys, key_text, on_table
+from pileus.services.dynamodb.access import common_keys, default_select, key_text, on_table
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import check_name, open_table
 from pileus.services.dynamodb.errors import invalid_parameters, validation
@@ -234,7 +234,7 @@ async def query_page(context: Context, reading: Reading) -> Shape:
 
 def _query_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     keys = {**common_keys(request), **mentioned(table, request, ())}
-    keys.setdefault("dynamodb:select", _default_select(request))
+    keys.setdefault("dynamodb:select", default_select(request))
     bound = Binder(request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues"))
     text = request.get("KeyConditionExpression")
     conditions = (
@@ -250,15 +250,9 @@ def _query_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     return keys
 
 
-def _default_select(request: Shape) -> str:
-    if request.get("ProjectionExpression") is not None or request.get("AttributesToGet") is not None:
-        return "SPECIFIC_ATTRIBUTES"
-    return "ALL_PROJECTED_ATTRIBUTES" if request.get("IndexName") else "ALL_ATTRIBUTES"
-
-
 def _scan_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     keys = {**common_keys(request), **mentioned(table, request, ())}
-    keys.setdefault("dynamodb:select", _default_select(request))
+    keys.setdefault("dynamodb:select", default_select(request))
     keys["dynamodb:fulltablescan"] = "true"
     return keys
 

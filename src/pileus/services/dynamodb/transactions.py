@@ -18,7 +18,7 @@ from pileus.aws.errors import AWSError
 from pileus.services.context import Cloud, Context
 from pileus.services.dynamodb import service
 from pileus.services.dynamodb.access import Value as KeyValue
-from pileus.services.dynamodb.access import common_keys, leading_keys, table_access
+from pileus.services.dynamodb.access import common_keys, default_select, leading_keys, table_access
 from pileus.services.dynamodb.batches import add_capacities
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
@@ -68,7 +68,11 @@ def _reasons(count: int, place: int, code: str, message: str) -> list[Shape]:
 def _transaction_keys(enclosing: str) -> Callable[[Table | None, Shape], dict[str, KeyValue]]:
     def describe(table: Table | None, request: Shape) -> dict[str, KeyValue]:
         item = request.get("Item") or request["Key"]
+        selected: dict[str, KeyValue] = (
+            {"dynamodb:select": default_select(request)} if enclosing == "TransactGetItems" else {}
+        )
         return {
+            **selected,
             **common_keys(request),
             **leading_keys(table, [item]),
             **mentioned(table, request, item),
