@@ -136,7 +136,7 @@ def runnable(*runtimes: str) -> str:
 
 def control_groups(name: str) -> list[str]:
     """Those whose name begins so. Others come and go meanwhile, which a walk bears."""
-    walk = os.walk("/sys/fs/cgroup")
-    return [
-        f"{folder}/{inner}" for folder, inner_folders, _ in walk for inner in inner_folders if inner.startswith(name)
-    ]
+    found = []
+    for folder, inner, _ in os.walk("/sys/fs/cgroup"):
+        found += [f"{folder}/{group}" for group in inner if group.startswith(name)]
+    return found

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import resource
 import subprocess
@@ -33,6 +34,7 @@ from pileus.runtime.languages.language import LAYERS, Language
 from pileus.runtime.launchers import API_PORT, Launcher, LaunchError, Sandbox
 from pileus.runtime.variables import variables
 
+log = logging.getLogger("pileus.runtime")
 _WATCH_S = 0.025
 IDLE_S = 600.0
 """Seconds without an invocation after which an environment ends."""
@@ -79,6 +81,9 @@ class FunctionRuntime:
         self._machine = await asyncio.to_thread(isolation.find, f"pileus-{name}-{number}", state)
         if self._dependencies.require_isolation and self._machine.missing:
             raise IsolationUnavailableError(" ".join(self._machine.missing))
+        if number == 0:
+            for sentence in self._machine.missing:
+                log.warning("%s", sentence)
         if self._machine.groups:
             self._machine.groups.sweep()
         self._concurrency = Concurrency(state / "concurrency", most, number)

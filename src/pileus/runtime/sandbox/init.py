@@ -98,7 +98,8 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
         linux.clear_capabilities()
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-    mine.send(message)
+    with contextlib.suppress(BrokenPipeError):  # it has ended already: how, is told below
+        mine.send(message)
     mine.setblocking(False)
     while True:
         pid, wait_status = os.waitpid(-1, 0)
