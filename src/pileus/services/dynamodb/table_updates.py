@@ -25,7 +25,7 @@ from pileus.services.dynamodb.definitions import (
 from pileus.services.dynamodb.descriptions import describe
 from pileus.services.dynamodb.errors import invalid_parameters, resource_in_use, resource_not_found, validation
 from pileus.services.dynamodb.schema import Index, Table, TableRecord, Throughput
-from pileus.services.dynamodb.tables import change_table, new_stream
+from pileus.services.dynamodb.tables import change_table, check_settled, new_stream
 from pileus.services.operation import Shape
 from pileus.store.interface import Transaction
 
@@ -50,6 +50,7 @@ async def update_table(context: Context, request: Shape) -> Shape:
     now = context.cloud.clock.time()
 
     def change(tx: Transaction, table: Table) -> TableRecord:
+        check_settled(table)
         return _Change(tx, table, request, now).apply()
 
     table = await change_table(context, name, change)

@@ -206,6 +206,7 @@ async def delete_table(context: Context, request: Shape) -> Shape:
         table = catalog.find(tx, account, region, name)
         if table is None:
             raise _gone(name)
+        check_settled(table)
         if table.record.copying:
             raise resource_in_use(f"Attempt to change a resource which is still in use: Table is being copied: {name}")
         if table.record.deletion_protection:
@@ -220,6 +221,14 @@ async def delete_table(context: Context, request: Shape) -> Shape:
     await context.store.transact(change)
     cleaning.start(context.cloud)
     return {"TableDescription": shape}
+
+
+def check_settled(table: Table) -> None:
+    """A table that is being restored or imported stays as it is until that is done."""
+    if table.record.status == "CREATING":
+        raise resource_in_use(
+            f"Attempt to change a resource which is still in use: Table is being created: {table.name}"
+        )
 
 
 def _deleting(context: Context, table: Table) -> Shape:
