@@ -14,7 +14,8 @@ import pytest
 from pileus.aws.clock import Clock
 from pileus.aws.errors import AWSError
 from pileus.security.principals import root
-from pileus.services.cloudformation.provisioning import LostError, Run
+from pileus.services.cloudformation.journal import LostError
+from pileus.services.cloudformation.provisioning import Run
 from pileus.services.cloudformation.records import (
     EVENTS,
     LEASES,

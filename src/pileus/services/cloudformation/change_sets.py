@@ -10,7 +10,7 @@ from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import request_id
 from pileus.services.cloudformation import service
 from pileus.services.cloudformation.access import PASS_ROLE, find_stack, invalid, on_stack, refuse, stack_id
-from pileus.services.cloudformation.provisioning import STACK_TYPE
+from pileus.services.cloudformation.journal import STACK_TYPE
 from pileus.services.cloudformation.records import (
     CHANGE_SETS,
     Change,

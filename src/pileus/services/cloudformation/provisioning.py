@@ -7,7 +7,6 @@ Resources are handled one after another, each after those that it requires.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -15,20 +14,18 @@ from typing import Any
 import msgspec
 
 from pileus.aws.errors import AWSError
-from pileus.aws.identifiers import request_id, upper
+from pileus.aws.identifiers import upper
 from pileus.services.cloudformation import graph
 from pileus.services.cloudformation.changes import differences, replaces, resolve
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog, check_unused, publish
 from pileus.services.cloudformation.intrinsics import Scope
-from pileus.services.cloudformation.parameters import NO_ECHO, hidden, typed
+from pileus.services.cloudformation.journal import Journal, LostError, template_of
+from pileus.services.cloudformation.parameters import typed
 from pileus.services.cloudformation.records import (
-    LEASES,
     NAMES,
-    OPERATIONS,
     RESOURCES,
     STACKS,
-    Event,
     Operation,
     Resource,
     Stack,
@@ -45,12 +42,6 @@ from pileus.store.interface import Transaction
 
 log = logging.getLogger(__name__)
 
-STACK_TYPE = "AWS::CloudFormation::Stack"
-
-
-class LostError(Exception):
-    """Another process has taken the operation over."""
-
 
 class StepError(Exception):
     """A resource could not be made, changed or deleted; without a logical id, the stack itself could not be."""
@@ -61,23 +52,11 @@ class StepError(Exception):
         self.reason = reason
 
 
-def template_of(version: Version) -> Template:
-    return Template(json.loads(version.processed))
-
-
-def _secrets(template: Template, version: Version) -> list[str]:
-    """The values of parameters that are declared NoEcho, as JSON writes them inside a string."""
-    declared = template.section("Parameters")
-    values = (value for name, value in version.parameters.items() if name in declared and hidden(declared[name]))
-    return [json.dumps(value)[1:-1] for value in values if value]
-
-
 class Run:
     """One operation on one stack, in the process that holds its lease as `owner`. `caller` makes the calls of its
     steps."""
 
     def __init__(self, cloud: Cloud, operation: Operation, stack: Stack, caller: Caller, owner: str) -> None:
-        self.owner = owner
         self.cloud = cloud
         self.operation = operation
         self.stack = stack
@@ -85,8 +64,7 @@ class Run:
         self.resources = resources_of(cloud.store, stack)
         self.imports = ImportLog(cloud.store, stack)
         self.template = template_of(operation.goal)
-        self._secrets = _secrets(self.template, operation.goal)
-        self._journal_changed = False
+        self.journal = Journal(cloud, operation, stack, owner)
 
     async def execute(self) -> None:
         await {"CREATE": self._create, "UPDATE": self._update, "DELETE": self._delete}[self.operation.kind]()
@@ -98,26 +76,26 @@ class Run:
             try:
                 await self._forward()
                 await self._succeed("CREATE_COMPLETE")
-                await self._finish()
+                await self.journal.finish()
                 return
             except StepError as error:
                 reason = _failed("create", [error.logical_id]) if error.logical_id else error.reason
                 if self.stack.on_failure == "DO_NOTHING":
-                    await self._mark("CREATE_FAILED", reason)
-                    await self._finish()
+                    await self.journal.mark("CREATE_FAILED", reason)
+                    await self.journal.finish()
                     return
                 status = "DELETE_IN_PROGRESS" if self.stack.on_failure == "DELETE" else "ROLLBACK_IN_PROGRESS"
                 self.operation.phase = "rollback"
-                await self._mark(status, f"{reason} Rollback requested by user.")
+                await self.journal.mark(status, f"{reason} Rollback requested by user.")
         done = "DELETE" if self.stack.on_failure == "DELETE" else "ROLLBACK"
         failed = await self._delete_all(self.resources.values())
         if failed:
-            await self._mark(f"{done}_FAILED", _failed("delete", failed))
+            await self.journal.mark(f"{done}_FAILED", _failed("delete", failed))
         elif done == "DELETE":
             await self._bury()
         else:
-            await self._mark("ROLLBACK_COMPLETE")
-        await self._finish()
+            await self.journal.mark("ROLLBACK_COMPLETE")
+        await self.journal.finish()
 
     async def _update(self) -> None:
         operation = self.operation
@@ -133,34 +111,34 @@ class Run:
                 reason = _failed(verb, [error.logical_id]) if error.logical_id else error.reason
                 operation.phase = "rollback"
                 operation.garbage = []
-                await self._mark("UPDATE_ROLLBACK_IN_PROGRESS", reason)
+                await self.journal.mark("UPDATE_ROLLBACK_IN_PROGRESS", reason)
         if operation.phase == "rollback":
             try:
                 await self._restore()
             except StepError as error:
-                await self._mark("UPDATE_ROLLBACK_FAILED", _failed("update", [error.logical_id]))
-                await self._finish()
+                await self.journal.mark("UPDATE_ROLLBACK_FAILED", _failed("update", [error.logical_id]))
+                await self.journal.finish()
                 return
             operation.phase = "rollback_cleanup"
-            await self._mark("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+            await self.journal.mark("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
         # What cannot be deleted now stays, and is told about in the events: the stack is what it should be.
         await self._delete_all(operation.garbage)
-        await self._mark("UPDATE_COMPLETE" if operation.phase == "cleanup" else "UPDATE_ROLLBACK_COMPLETE")
-        await self._finish()
+        await self.journal.mark("UPDATE_COMPLETE" if operation.phase == "cleanup" else "UPDATE_ROLLBACK_COMPLETE")
+        await self.journal.finish()
 
     async def _delete(self) -> None:
         try:
             check_unused(self.cloud.store, self.stack)
         except AWSError as error:
-            await self._mark("DELETE_FAILED", f"Delete canceled. {error.message}")
-            await self._finish()
+            await self.journal.mark("DELETE_FAILED", f"Delete canceled. {error.message}")
+            await self.journal.finish()
             return
         failed = await self._delete_all(list(self.resources.values()), retain=self.operation.retain)
         if failed:
-            await self._mark("DELETE_FAILED", _failed("delete", failed))
+            await self.journal.mark("DELETE_FAILED", _failed("delete", failed))
         else:
             await self._bury()
-        await self._finish()
+        await self.journal.finish()
 
     # --- making and changing ----------------------------------------------------------------------------------------
 
@@ -234,7 +212,7 @@ class Run:
         self._keep(name)
         self.resources[name] = resource
         if not resumed:
-            await self._record(resource, resource.status)
+            await self.journal.record(resource, resource.status)
         verb = resource.status.removesuffix("_IN_PROGRESS")
         work = self._work(resource, kind, resumed=resumed)
         try:
@@ -242,7 +220,7 @@ class Run:
         except StepError as error:
             raise await self._fail(resource, f"{verb}_FAILED", error.reason) from None
         resource.physical_id, resource.attributes, resource.making = work.physical_id, work.attributes, False
-        await self._record(resource, f"{verb}_COMPLETE")
+        await self.journal.record(resource, f"{verb}_COMPLETE")
 
     async def _describe(self, item: Desired, current: Resource) -> None:
         """Takes over what CloudFormation itself keeps of a resource that is otherwise as it should be."""
@@ -250,19 +228,19 @@ class Run:
         if fresh != current:
             self._keep(item.logical_id)
             self.resources[item.logical_id] = fresh
-            await self._commit(lambda tx: self._put(tx, fresh))
+            await self.journal.commit(lambda tx: self.journal.put(tx, fresh))
 
     def _keep(self, name: str) -> None:
         """Remembers a resource as it was before this operation touched it."""
         if name not in self.operation.before:
             current = self.resources.get(name)
             self.operation.before[name] = None if current is None else msgspec.structs.replace(current)
-            self._journal_changed = True
+            self.journal.touch()
 
     async def _update_in_place(self, fresh: Resource, previous: dict[str, Any], kind: ResourceType) -> None:
         self.resources[fresh.logical_id] = fresh
         fresh.previous = previous
-        await self._record(fresh, "UPDATE_IN_PROGRESS")
+        await self.journal.record(fresh, "UPDATE_IN_PROGRESS")
         work = self._work(fresh, kind)
         work.previous, work.physical_id, work.attributes = previous, fresh.physical_id, dict(fresh.attributes)
         try:
@@ -270,7 +248,7 @@ class Run:
         except StepError as error:
             raise await self._fail(fresh, "UPDATE_FAILED", error.reason) from None
         fresh.physical_id, fresh.attributes, fresh.previous = work.physical_id, work.attributes, {}
-        await self._record(fresh, "UPDATE_COMPLETE")
+        await self.journal.record(fresh, "UPDATE_COMPLETE")
 
     async def _replace(self, item: Desired, current: Resource, properties: dict[str, Any], kind: ResourceType) -> None:
         named = kind.name_property
@@ -290,7 +268,7 @@ class Run:
         fresh.status = "UPDATE_IN_PROGRESS"
         fresh.reason = "Requested update requires the creation of a new physical resource; hence creating one."
         self.operation.garbage.append(msgspec.structs.replace(current))
-        self._journal_changed = True
+        self.journal.touch()
         await self._make(fresh, kind)
 
     # --- going back -------------------------------------------------------------------------------------------------
@@ -313,18 +291,18 @@ class Run:
                     continue
             elif current.physical_id and current.physical_id not in made:
                 operation.garbage.append(current)
-                self._journal_changed = True
+                self.journal.touch()
             await self._forget(current, before)
 
     async def _forget(self, current: Resource, before: Resource | None) -> None:
         name = current.logical_id
         if before is not None:
             self.resources[name] = before
-            await self._commit(lambda tx: self._put(tx, before))
+            await self.journal.commit(lambda tx: self.journal.put(tx, before))
             return
         if not current.physical_id:
             del self.resources[name]
-            await self._commit(lambda tx: RESOURCES.delete(tx, *self._within, name))
+            await self.journal.commit(lambda tx: RESOURCES.delete(tx, *self.journal.key, name))
 
     # --- deleting ---------------------------------------------------------------------------------------------------
 
@@ -358,7 +336,7 @@ class Run:
             await self._end(item, "DELETE_SKIPPED", current)
             return
         if item.physical_id:
-            await self._record(item, "DELETE_IN_PROGRESS", keep=current)
+            await self.journal.record(item, "DELETE_IN_PROGRESS", keep=current)
             work = self._work(item, kind)
             work.physical_id, work.attributes = item.physical_id, dict(item.attributes)
             try:
@@ -381,26 +359,26 @@ class Run:
     async def _end(self, item: Resource, status: str, current: bool) -> None:
         def change(tx: Transaction) -> None:
             if current:
-                RESOURCES.delete(tx, *self._within, item.logical_id)
+                RESOURCES.delete(tx, *self.journal.key, item.logical_id)
             if item.physical_id:
-                add_event(tx, self.stack, self._event(item, status))
+                add_event(tx, self.stack, self.journal.event(item, status))
 
         item.status = status
         if current:
             del self.resources[item.logical_id]
-        await self._commit(change)
+        await self.journal.commit(change)
 
     async def _bury(self) -> None:
         self.stack.deleted = self.cloud.clock.time()
 
         def change(tx: Transaction) -> None:
-            STACKS.put(tx, *self._within, value=self.stack)
+            STACKS.put(tx, *self.journal.key, value=self.stack)
             NAMES.delete(tx, self.stack.account, self.stack.region, self.stack.name)
             publish(tx, self.stack, [])
             self.imports.clear(tx)
 
-        await self._commit(change)
-        await self._mark("DELETE_COMPLETE")
+        await self.journal.commit(change)
+        await self.journal.mark("DELETE_COMPLETE")
 
     # --- steps and their journal ------------------------------------------------------------------------------------
 
@@ -408,7 +386,7 @@ class Run:
         async def remember(physical_id: str) -> None:
             resource.physical_id = physical_id
             reason = "Resource creation Initiated"
-            await self._record(resource, resource.status, reason=reason)
+            await self.journal.record(resource, resource.status, reason=reason)
 
         settings = self.cloud.settings
         scheme = "https" if settings.tls_certificate else "http"
@@ -433,28 +411,8 @@ class Run:
 
     async def _fail(self, resource: Resource, status: str, reason: str, *, keep: bool = True) -> StepError:
         self.resources.setdefault(resource.logical_id, resource)
-        await self._record(resource, status, reason=reason, keep=keep)
+        await self.journal.record(resource, status, reason=reason, keep=keep)
         return StepError(resource.logical_id, reason)
-
-    @property
-    def _within(self) -> tuple[str, str, str]:
-        return self.stack.account, self.stack.region, self.stack.id
-
-    def _put(self, tx: Transaction, resource: Resource) -> None:
-        RESOURCES.put(tx, *self._within, resource.logical_id, value=resource)
-
-    async def _record(self, resource: Resource, status: str, *, reason: str | None = None, keep: bool = True) -> None:
-        """Writes down where a resource stands, and tells it. `keep` is False for one that another has replaced."""
-        resource.status = status
-        resource.updated = self.cloud.clock.time()
-        resource.reason = reason if reason is not None else ("" if status.endswith("COMPLETE") else resource.reason)
-
-        def change(tx: Transaction) -> None:
-            if keep:
-                self._put(tx, resource)
-            add_event(tx, self.stack, self._event(resource, status, resource.reason))
-
-        await self._commit(change)
 
     async def _succeed(self, status: str) -> None:
         """The stack is what was asked for: its outputs count, its exports are public."""
@@ -463,7 +421,7 @@ class Run:
         try:
             stack.outputs = outputs(self.template, self._scope())
             stack.version = self.operation.goal
-            await self._mark(status, also=self._publish)
+            await self.journal.mark(status, also=self._publish)
         except (TemplateError, AWSError) as error:
             stack.version, stack.outputs, stack.status = earlier
             raise StepError("", error.message) from None
@@ -471,55 +429,6 @@ class Run:
     def _publish(self, tx: Transaction) -> None:
         publish(tx, self.stack, self.stack.outputs)
         self.imports.write(tx)
-
-    async def _mark(self, status: str, reason: str = "", also: Callable[[Transaction], None] | None = None) -> None:
-        self.stack.status = status
-        self.stack.reason = reason
-        self._journal_changed = True
-
-        def change(tx: Transaction) -> None:
-            if also is not None:
-                also(tx)
-            STACKS.put(tx, *self._within, value=self.stack)
-            own = Resource(self.stack.name, STACK_TYPE, status, 0.0, physical_id=self.stack.id)
-            add_event(tx, self.stack, self._event(own, status, reason))
-
-        await self._commit(change)
-
-    async def _commit(self, change: Callable[[Transaction], None]) -> None:
-        """One line of the journal, and what it is about. Raises LostError where another process writes it now."""
-        write_journal, self._journal_changed = self._journal_changed, False
-
-        def all_of_it(tx: Transaction) -> None:
-            lease = LEASES.get(tx, *self._within)
-            if lease is None or lease.owner != self.owner:
-                raise LostError(self.stack.id)
-            change(tx)
-            if write_journal:
-                OPERATIONS.put(tx, *self._within, value=self.operation)
-
-        await self.cloud.store.transact(all_of_it)
-
-    async def _finish(self) -> None:
-        def change(tx: Transaction) -> None:
-            OPERATIONS.delete(tx, *self._within)
-            LEASES.delete(tx, *self._within)
-
-        await self._commit(change)
-
-    def _event(self, resource: Resource, status: str, reason: str = "") -> Event:
-        properties = ""
-        if resource.type != STACK_TYPE:
-            properties = self._masked(json.dumps(resource.properties, default=str))
-        return Event(
-            request_id(), self.cloud.clock.time(), resource.logical_id, resource.physical_id, resource.type, status,
-            reason, properties, self.operation.token,
-        )  # fmt: skip
-
-    def _masked(self, written: str) -> str:
-        for secret in self._secrets:
-            written = written.replace(secret, NO_ECHO)
-        return written
 
 
 def _failed(verb: str, logical_ids: list[str]) -> str:

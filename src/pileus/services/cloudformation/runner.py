@@ -19,7 +19,8 @@ from pileus.security.principals import Principal
 from pileus.security.principals import service as service_principal
 from pileus.services.client import Client
 from pileus.services.cloudformation import service
-from pileus.services.cloudformation.provisioning import LostError, Run
+from pileus.services.cloudformation.journal import LostError
+from pileus.services.cloudformation.provisioning import Run
 from pileus.services.cloudformation.records import (
     CHANGE_SETS,
     EVENTS,

@@ -14,8 +14,9 @@ from pileus.services.cloudformation.access import PASS_ROLE, anywhere, find_stac
 from pileus.services.cloudformation.changes import plan
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog
+from pileus.services.cloudformation.journal import STACK_TYPE, template_of
 from pileus.services.cloudformation.parameters import NO_ECHO, hidden
-from pileus.services.cloudformation.provisioning import STACK_TYPE, scope_of, template_of
+from pileus.services.cloudformation.provisioning import scope_of
 from pileus.services.cloudformation.records import (
     NAMES,
     STACKS,
