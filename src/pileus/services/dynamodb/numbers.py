@@ -24,6 +24,8 @@ _NEGATIVE, _ZERO, _POSITIVE = b"\x10", b"\x20", b"\x30"
 
 def _parse(text: str) -> tuple[bool, str, int]:
     """Sign, significant digits and the exponent of the first one; no digits for zero."""
+    if text.isdigit() and text.isascii() and text[0] != "0" and len(text) <= _DIGITS:
+        return False, text.rstrip("0"), len(text) - 1
     match = _FORM.fullmatch(text)
     if match is None or not (match[2] or match[3]):
         raise validation(f"The parameter cannot be converted to a numeric value{': ' + text if text else ''}")
