@@ -128,12 +128,15 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
     # What is here now stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     sweeping = asyncio.create_task(sweep(server.server_state), name="sweep")
     serving = asyncio.create_task(server._serve([listening]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
         await asyncio.sleep(0.001)
     if number == 0 and not serving.done():
         print(f"Pileus is up at {address}", flush=True)
+        for sentence in cloud.isolation()["missing"] if cloud.isolation else ():
+            print(f"Warning: {sentence}", file=sys.stderr, flush=True)
     await serving
     sweeping.cancel()
     await periodic.close()
