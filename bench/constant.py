@@ -32,7 +32,7 @@ async def answer(
 
 if __name__ == "__main__":
     uvicorn.run(
-        answer,  # type: ignore[arg-type]
+        answer,
         port=int(sys.argv[1]), loop="uvloop", http="httptools", lifespan="off", access_log=False, log_config=None,
         server_header=False, date_header=False,
     )  # fmt: skip
