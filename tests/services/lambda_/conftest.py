@@ -72,7 +72,7 @@ class Functions:
     def settled(self, name: str) -> None:
         self.client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.02})
 
-    def logged(self, name: str, wanted: str, seconds: float = 15) -> list[str]:
+    def logged(self, name: str, wanted: str, seconds: float = 40) -> list[str]:
         """The messages of a function's log group, once one holds `wanted`."""
         logs = self.account.client("logs")
         end = time.monotonic() + seconds

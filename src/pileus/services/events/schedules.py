@@ -17,6 +17,7 @@ _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
 _WEEKDAYS = {name: number for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), 1)}
 _LAST_YEAR = 2199
+_LARGEST_RATE = 100_000
 
 Next = Callable[[float], float | None]
 """The first moment of a schedule after another, in seconds since the epoch; None where there is none."""
@@ -34,7 +35,7 @@ def parse(expression: str) -> Next:
 
 
 def _rate(value: int, unit: str) -> Next:
-    if value < 1 or (value == 1) == unit.endswith("s"):
+    if not 1 <= value <= _LARGEST_RATE or (value == 1) == unit.endswith("s"):
         raise ValueError("a rate of one has a singular unit, any other a plural one")
     seconds = value * _UNITS[unit.rstrip("s")]
     return lambda moment: moment + seconds

@@ -44,7 +44,12 @@ async def put_targets(context: Context, request: Shape) -> Shape:
 def _check(target: dict[str, Any]) -> None:
     for option in target.keys() - _KNOWN:
         raise option_not_implemented(f"the target option {option}")
-    if parse(target["Arn"]).service != "lambda":
+    try:
+        kind = parse(target["Arn"]).service
+    except ValueError:
+        text = f"Parameter {target['Arn']} is not valid. Reason: Provided Arn is not in correct format."
+        raise AWSError("ValidationException", text) from None
+    if kind != "lambda":
         raise option_not_implemented("targets other than functions")
     if target.get("Input") and target.get("InputPath"):
         raise AWSError(

@@ -30,6 +30,7 @@ from pileus.services.lambda_.records import (
 )
 from pileus.services.operation import Shape
 from pileus.store.interface import Reader, Transaction
+from pileus.store.keys import pack
 
 
 @service.operation("PutFunctionConcurrency", access=on_whole_function("PutFunctionConcurrency"))
@@ -160,7 +161,9 @@ async def list_provisioned_concurrency_configs(context: Context, request: Shape)
     after = position(request.get("Marker"))
     rows = (((other.qualifier,), (other, holder)) for other, holder in held if holder.provisioned)
     ordered = sorted(rows, key=lambda row: row[0])
-    shown, marker = page((row for row in ordered if after is None or row[0] > after), request.get("MaxItems") or 50)
+    shown, marker = page(
+        (row for row in ordered if after is None or pack(*row[0]) > pack(*after)), request.get("MaxItems") or 50
+    )
     return {
         "ProvisionedConcurrencyConfigs": [
             {"FunctionArn": other.qualified_arn, **_shape(context, other, holder)} for _, (other, holder) in shown

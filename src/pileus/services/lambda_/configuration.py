@@ -235,6 +235,8 @@ def _environment(request: dict[str, Any]) -> dict[str, dict[str, str]] | None:
     measured = orjson.dumps(variables)
     if len(measured) > limits.ENVIRONMENT_BYTES:
         raise invalid(f"{refused} provided exceeded the 4KB limit. String measured: {measured.decode()}")
+    if any("\0" in value for value in variables.values()):
+        raise invalid(f"{refused} provided contains a null character, which no process can be given.")
     reserved = [key for key in variables if key in _RESERVED_VARIABLES]
     if reserved:
         raise invalid(

@@ -112,6 +112,8 @@ def _exists(wanted: Any) -> Matches:
 
 def _anything_but(wanted: Any) -> Matches:
     if isinstance(wanted, dict):
+        if not wanted.keys() <= {"prefix", "suffix", "equals-ignore-case"}:
+            raise _NoPatternError
         inside = _rule(wanted)
         return lambda value: value is not _MISSING and not inside(value)
     unwanted = wanted if isinstance(wanted, list) else [wanted]

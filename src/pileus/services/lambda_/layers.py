@@ -15,6 +15,7 @@ from pileus.services.lambda_.pages import page, position
 from pileus.services.lambda_.records import LAYER_COUNTERS, LAYER_POLICIES, LAYER_VERSIONS, LayerVersion, Package
 from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
+from pileus.store.keys import pack
 
 
 def attached(context: Context, arns: list[str]) -> list[tuple[str, Package]]:
@@ -115,7 +116,7 @@ async def list_layers(context: Context, request: Shape) -> Shape:
     after = position(request.get("Marker"))
     newest: dict[tuple[Any, ...], tuple[int, LayerVersion]] = {}
     for key, version in LAYER_VERSIONS.scan(context.store, context.account, context.region):
-        if _matches(version, request) and (after is None or key[:3] > after[:3]):
+        if _matches(version, request) and (after is None or pack(*key[:3]) > pack(*after[:3])):
             newest[key[:3]] = int(key[3]), version  # type: ignore[arg-type]
     shown, marker = page(((key, found) for key, found in newest.items()), min(request.get("MaxItems") or 50, 50))
     layers = []

@@ -122,9 +122,11 @@ async def forget(cloud: Cloud) -> None:
 async def functions(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """The account's functions with their counts of the last `Hours` (24)."""
     await context.cloud.part(Metrics).flush()
-    first = int(context.cloud.clock.time()) // _HOUR - int(request.get("Hours") or 24) + 1
+    asked = request.get("Hours") or 24
+    hours = asked if isinstance(asked, int) and 0 < asked <= _KEEP_HOURS else 24
+    first = int(context.cloud.clock.time()) // _HOUR - hours + 1
     sums: dict[tuple[str, str], Counts] = {}
-    for hour in range(first, first + int(request.get("Hours") or 24)):
+    for hour in range(first, first + hours):
         for (_, _, region, name), counts in _COUNTS.scan(context.store, hour, context.account):
             sums.setdefault((str(region), str(name)), Counts()).add(counts)
     return {"Functions": [_summary(region, name, counts) for (region, name), counts in sorted(sums.items())]}

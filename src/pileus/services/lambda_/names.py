@@ -20,7 +20,7 @@ _FUNCTION = re.compile(
 )
 _LAYER = re.compile(
     r"(?:arn:[a-z-]+:lambda:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):layer:)?"
-    r"(?P<name>[A-Za-z0-9_-]+)(?::(?P<version>\d+))?"
+    r"(?P<name>[A-Za-z0-9_-]+)(?::(?P<version>[0-9]{1,18}))?"
 )
 
 

@@ -42,7 +42,7 @@ def traced(reader: Reader, name: FunctionName, header: str, sampled: str = "0") 
     )  # fmt: skip
     own = _mark(name.arn)
     seen = rounds.get(own, "")
-    count = int(seen) + 1 if seen.isascii() and seen.isdigit() else 1
+    count = int(seen[:6]) + 1 if seen.isascii() and seen.isdigit() else 1
     if count > _ROUNDS and get_function(reader, name).recursive_loop == "Terminate":
         raise AWSError(
             "RecursiveInvocationException",

@@ -182,7 +182,7 @@ async def filter_log_events(context: Context, request: Shape) -> Shape:
         before = (request["endTime"] + 1, -1, 0)  # inclusive here
     reverse = request.get("startFromHead") is False
     resumed = position(request.get("nextToken"))
-    if resumed is not None and len(resumed) != 4:
+    if resumed is not None and [type(part) for part in resumed] != [int, str, int, int]:
         raise invalid("The specified nextToken is invalid.")
     with context.store.snapshot() as reader:
         group = get_group(reader, name)

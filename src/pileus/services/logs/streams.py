@@ -20,6 +20,7 @@ from pileus.services.logs.records import (
 from pileus.services.operation import Shape
 from pileus.store import paging
 from pileus.store.interface import Transaction
+from pileus.store.keys import pack
 
 
 @service.operation("CreateLogStream", access=on_stream("CreateLogStream"))
@@ -55,6 +56,8 @@ async def describe_log_streams(context: Context, request: Shape) -> Shape:
         raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
     group = get_group(context.store, name)
     after = position(request.get("nextToken"))
+    if after is not None and len(after) != 2:
+        raise invalid("The specified nextToken is invalid.")
     descending = bool(request.get("descending"))
     limit = request.get("limit") or 50
     if by_time:
@@ -62,7 +65,9 @@ async def describe_log_streams(context: Context, request: Shape) -> Shape:
         every = [((stream.last or 0, str(key[1])), stream) for key, stream in STREAMS.scan(context.store, group.id)]
         every.sort(key=lambda row: row[0], reverse=descending)
         rows = iter(
-            row for row in every if after is None or (row[0] < tuple(after) if descending else row[0] > tuple(after))
+            row
+            for row in every
+            if after is None or (pack(*row[0]) < pack(*after) if descending else pack(*row[0]) > pack(*after))
         )
     else:
         scanned = STREAMS.scan(
