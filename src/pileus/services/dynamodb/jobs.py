@@ -1,6 +1,6 @@
 """Work that goes on after its request was answered: back-filling an index, making a backup, restoring, export, import.
 
-A job is a record in the store, so that it survives the process. Whoever runs it claims it for a minute and renews the
+A job is a record in the store, so that it survives the process. Whoever runs it claims it for some seconds and renews the
 claim; a job whose claim has run out is taken up again. Each kind of work can therefore be begun anew at any time.
 """
 
@@ -21,7 +21,7 @@ from pileus.store.interface import Transaction
 from pileus.store.records import Records
 
 log = logging.getLogger("pileus.dynamodb")
-_CLAIM_SECONDS = 60.0
+_CLAIM_SECONDS = 20.0
 
 
 class Job(msgspec.Struct):
@@ -98,6 +98,6 @@ def _claim(tx: Transaction, identity: str, owner: str, now: float, *, fresh: boo
     return job
 
 
-@service.every(30, "jobs")
+@service.every(10, "jobs")
 async def resume(cloud: Cloud) -> None:
     start(cloud)
