@@ -50,14 +50,22 @@ def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
+def _text(value: bytes) -> str:
+    """Metadata is in UTF-8 where it is not ASCII, and signed as that; what is none has been signed as Latin-1's
+    characters."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def _request(scope: dict[str, Any], receive: Receive) -> Request:
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = _NAMES.get(name) or name.decode("latin-1")
-        text = value.decode("latin-1")
+        text = _text(value)
         headers[key] = f"{headers[key]},{text}" if key in headers else text
     length = headers.get("content-length")
-    # Signatures and metadata are in UTF-8 where they are not ASCII; the server gives bytes.
     body = HTTPBody(receive, int(length) if length is not None and length.isdigit() else None)
     client = scope.get("client")
     return Request(

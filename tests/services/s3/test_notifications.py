@@ -45,7 +45,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Test], Non
     def start(test: Test) -> None:
         async def with_cloud() -> None:
             cloud = open_cloud(Settings(tmp_path / "data", durability="relaxed"), Clock())
-            await prepare(cloud.store, cloud.clock)
+            await prepare(cloud.store, cloud.clock)  # type: ignore[arg-type]
             client = cloud.client(principals.root("000000000000"))
 
             async def call(operation: str, **request: Any) -> Any:

@@ -3,6 +3,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable
+from email.header import decode_header, make_header
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -112,6 +113,19 @@ def test_checksums_are_verified_kept_and_told(s3: Any, bucket: str, algorithm: s
     assert told[f"Checksum{algorithm}"] == sent[f"Checksum{algorithm}"]
     assert told["ChecksumType"] == "FULL_OBJECT"
     assert f"Checksum{algorithm}" not in s3.head_object(Bucket=bucket, Key="k")
+
+
+def test_metadata_that_is_not_ascii(s3: Any, owner: Any, bucket: str) -> None:
+    """boto3 refuses to send it; other clients do."""
+
+    def add(params: dict[str, Any], **_: Any) -> None:
+        params["headers"]["x-amz-meta-name"] = "Ä ü"
+
+    client = owner.client("s3")
+    client.meta.events.register("before-call.s3.PutObject", add)
+    client.put_object(Bucket=bucket, Key="k", Body=b"x")
+    told = s3.head_object(Bucket=bucket, Key="k")["Metadata"]["name"]
+    assert str(make_header(decode_header(told))) == "Ä ü"
 
 
 def test_what_is_not_there(s3: Any, bucket: str, refused: Refused) -> None:

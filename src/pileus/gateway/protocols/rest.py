@@ -35,7 +35,7 @@ class Binding:
         self.has_body = any("location" not in member.serialization for member in members.values())
         self._in_path: list[tuple[str, Finder]] = []
         self._in_query: list[tuple[str, Finder]] = []
-        self._in_headers: dict[str, tuple[str, Reader]] = {}
+        self.in_headers: dict[str, tuple[str, Reader]] = {}
         self._prefixes: list[tuple[str, str]] = []
         for name, member in members.items():
             wire = member.serialization.get("name", name)
@@ -45,7 +45,7 @@ class Binding:
                 case "querystring":
                     self._in_query.append((name, _query_finder(member, wire)))
                 case "header":
-                    self._in_headers[wire.lower()] = (name, _header_reader(member))
+                    self.in_headers[wire.lower()] = (name, _header_reader(member))
                 case "headers":
                     self._prefixes.append((name, wire.lower()))
         out = self.output.members if self.output is not None else {}
@@ -70,7 +70,7 @@ class Binding:
                 if value is not None:
                     found[name] = value
         for key, text in request.headers.items():
-            expected = self._in_headers.get(key)
+            expected = self.in_headers.get(key)
             if expected is not None:
                 value = expected[1](text)
                 if value is not None:

@@ -9,7 +9,7 @@ from botocore.model import OperationModel
 from pileus.aws.errors import AWSError
 from pileus.aws.http import Request, Response
 from pileus.aws.model import streaming_member
-from pileus.gateway.protocols import xml
+from pileus.gateway.protocols import integrity, xml
 from pileus.gateway.protocols.checked import Checked, status_of
 from pileus.gateway.protocols.convert import WrongTypeError
 from pileus.gateway.protocols.rest import Binding
@@ -68,6 +68,8 @@ class RestXML:
         except WrongTypeError as error:
             raise self._checked.fault("validation", str(error)) from None
         payload = self._binding.payload
+        if body:
+            integrity.check(request.headers, body, self._binding.in_headers)
         if payload is not None and payload == self._streaming:
             value[payload] = request.body
         elif payload is not None:

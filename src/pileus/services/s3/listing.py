@@ -19,6 +19,9 @@ from pileus.store.interface import Reader
 from pileus.store.keys import unpack
 
 _PAGE = 1000
+_MANY = 256
+_FEW = 4
+"""Keys read at once, and how many where the next may begin a common prefix, whose keys are not looked at."""
 _decode = msgspec.msgpack.Decoder(Version).decode
 
 
@@ -42,8 +45,13 @@ def walk(
     position = _bound(bucket, prefix)
     if after:
         position = max(position, HEADS.key(bucket, after) + b"\0")
+    few = _FEW if delimiter else _MANY
+    size = few
     while True:
-        for raw_key, raw in reader.range(position, end):
+        count = 0
+        for raw_key, raw in reader.range(position, end, limit=size):
+            count += 1
+            position = raw_key + b"\0"
             key = unpack(raw_key)[-1]
             assert isinstance(key, str)  # noqa: S101 - HEADS' keys end in one
             at = key.find(delimiter, len(prefix)) if delimiter else -1
@@ -59,9 +67,12 @@ def walk(
                     continue
                 yield Entry(common, None)
             position = _bound(bucket, common) + b"\xff"
+            size = few
             break
         else:
-            return
+            if count < size:
+                return
+            size = min(2 * size, _MANY)
 
 
 class _Page(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -129,6 +130,12 @@ def acl_not_supported() -> AWSError:
     return AWSError("AccessControlListNotSupported", "The bucket does not allow ACLs", status=400)
 
 
+def _printable(value: str) -> str:
+    """What is not ASCII goes out as RFC 2047 has it, as S3 does
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html)."""
+    return value if value.isascii() else f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
+
+
 def described(version: Version) -> dict[str, Any]:
     """The members of an answer about a version, besides those of its contents."""
     own = version.properties
@@ -136,7 +143,7 @@ def described(version: Version) -> dict[str, Any]:
         "LastModified": datetime.fromtimestamp(version.modified, UTC),
         "ETag": f'"{version.etag}"',
         **own.headers,
-        "Metadata": own.metadata,
+        "Metadata": {name: _printable(value) for name, value in own.metadata.items()},
         **encryption.described(own.encryption),
     }
     if own.storage_class != "STANDARD":
