@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,16 @@ from pileus.services.client import Client
 from pileus.services.context import Cloud
 
 _EVERY_SECONDS = 900.0
+_REST = 20
+"""A reading that took so long is not repeated before so many times as long: buckets are listed whole, and bills may
+be asked for often."""
+
+
+class _Rests:
+    """Until when the accounts' last readings are new enough (`time.monotonic`)."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.until: dict[str, float] = {}
 
 
 @service.every(_EVERY_SECONDS, "holdings")
@@ -24,13 +35,19 @@ async def read_all(cloud: Cloud) -> None:
 
 
 async def read(cloud: Cloud, account: str) -> None:
-    """Counts what was held since the last reading, and reads anew."""
+    """Counts what was held since the last reading, and reads anew where that is due."""
+    rests = cloud.part(_Rests)
+    began = time.monotonic()
+    if began < rests.until.get(account, 0.0):
+        return
     client = cloud.client(root(account))
     held: dict[str, float] = {}
     for count in (_tables, _buckets, _log_groups):
         async for unit, quantity in count(client):
             held[unit] = held.get(unit, 0.0) + quantity
             await asyncio.sleep(0)
+    ended = time.monotonic()
+    rests.until[account] = ended + _REST * (ended - began)
     now = cloud.clock.time()
     await cloud.store.transact(lambda tx: levels.record(tx, account, now, held))
 
