@@ -56,6 +56,18 @@ def test_a_stack_lives(account: Account) -> None:
     client.delete_stack(StackName="one")
 
 
+def test_the_next_operation_may_follow_at_once(account: Account) -> None:
+    """Whoever sees that an operation has ended may begin another in the same moment."""
+    client = account.client("cloudformation")
+    client.create_stack(StackName="one", TemplateBody=template({"A": group()}))
+    for days in (1, 3, 5, 7, 14, 30):
+        while client.describe_stacks(StackName="one")["Stacks"][0]["StackStatus"].endswith("_IN_PROGRESS"):
+            pass
+        client.update_stack(StackName="one", TemplateBody=template({"A": group(RetentionInDays=days)}))
+    assert wait(client, "one")["StackStatus"] == "UPDATE_COMPLETE"
+    assert account.client("logs").describe_log_groups()["logGroups"][0]["retentionInDays"] == 30
+
+
 def test_what_is_asked_wrongly(account: Account) -> None:
     client = account.client("cloudformation")
     body = template({"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": _TRUST}}})

@@ -77,9 +77,12 @@ class Journal:
         await self.commit(change)
 
     async def mark(self, status: str, reason: str = "", also: Callable[[Transaction], None] | None = None) -> None:
+        """Brings the stack into a state. One that is not in progress ends the operation in the same commit: whoever
+        sees the state may begin the next."""
+        going_on = status.endswith("_IN_PROGRESS")
         self._stack.status = status
         self._stack.reason = reason
-        self._touched = True
+        self._touched = going_on
 
         def change(tx: Transaction) -> None:
             if also is not None:
@@ -87,6 +90,9 @@ class Journal:
             STACKS.put(tx, *self.key, value=self._stack)
             own = Resource(self._stack.name, STACK_TYPE, status, 0.0, physical_id=self._stack.id)
             add_event(tx, self._stack, self.event(own, status, reason))
+            if not going_on:
+                OPERATIONS.delete(tx, *self.key)
+                LEASES.delete(tx, *self.key)
 
         await self.commit(change)
 
@@ -103,13 +109,6 @@ class Journal:
                 OPERATIONS.put(tx, *self.key, value=self._operation)
 
         await self._cloud.store.transact(all_of_it)
-
-    async def finish(self) -> None:
-        def change(tx: Transaction) -> None:
-            OPERATIONS.delete(tx, *self.key)
-            LEASES.delete(tx, *self.key)
-
-        await self.commit(change)
 
     def event(self, resource: Resource, status: str, reason: str = "") -> Event:
         properties = ""

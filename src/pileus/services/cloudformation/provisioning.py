@@ -25,7 +25,6 @@ from pileus.services.cloudformation.parameters import typed
 from pileus.services.cloudformation.records import (
     NAMES,
     RESOURCES,
-    STACKS,
     Operation,
     Resource,
     Stack,
@@ -76,13 +75,11 @@ class Run:
             try:
                 await self._forward()
                 await self._succeed("CREATE_COMPLETE")
-                await self.journal.finish()
                 return
             except StepError as error:
                 reason = _failed("create", [error.logical_id]) if error.logical_id else error.reason
                 if self.stack.on_failure == "DO_NOTHING":
                     await self.journal.mark("CREATE_FAILED", reason)
-                    await self.journal.finish()
                     return
                 status = "DELETE_IN_PROGRESS" if self.stack.on_failure == "DELETE" else "ROLLBACK_IN_PROGRESS"
                 self.operation.phase = "rollback"
@@ -95,7 +92,6 @@ class Run:
             await self._bury()
         else:
             await self.journal.mark("ROLLBACK_COMPLETE")
-        await self.journal.finish()
 
     async def _update(self) -> None:
         operation = self.operation
@@ -117,28 +113,24 @@ class Run:
                 await self._restore()
             except StepError as error:
                 await self.journal.mark("UPDATE_ROLLBACK_FAILED", _failed("update", [error.logical_id]))
-                await self.journal.finish()
                 return
             operation.phase = "rollback_cleanup"
             await self.journal.mark("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
         # What cannot be deleted now stays, and is told about in the events: the stack is what it should be.
         await self._delete_all(operation.garbage)
         await self.journal.mark("UPDATE_COMPLETE" if operation.phase == "cleanup" else "UPDATE_ROLLBACK_COMPLETE")
-        await self.journal.finish()
 
     async def _delete(self) -> None:
         try:
             check_unused(self.cloud.store, self.stack)
         except AWSError as error:
             await self.journal.mark("DELETE_FAILED", f"Delete canceled. {error.message}")
-            await self.journal.finish()
             return
         failed = await self._delete_all(list(self.resources.values()), retain=self.operation.retain)
         if failed:
             await self.journal.mark("DELETE_FAILED", _failed("delete", failed))
         else:
             await self._bury()
-        await self.journal.finish()
 
     # --- making and changing ----------------------------------------------------------------------------------------
 
@@ -372,13 +364,11 @@ class Run:
         self.stack.deleted = self.cloud.clock.time()
 
         def change(tx: Transaction) -> None:
-            STACKS.put(tx, *self.journal.key, value=self.stack)
             NAMES.delete(tx, self.stack.account, self.stack.region, self.stack.name)
             publish(tx, self.stack, [])
             self.imports.clear(tx)
 
-        await self.journal.commit(change)
-        await self.journal.mark("DELETE_COMPLETE")
+        await self.journal.mark("DELETE_COMPLETE", also=change)
 
     # --- steps and their journal ------------------------------------------------------------------------------------
 

@@ -53,14 +53,19 @@ class Runner:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, operation: Operation) -> None:
-        """Goes on with an operation whose journal names this process."""
-        if operation.stack_id in self._tasks:
-            return
-        task = asyncio.get_running_loop().create_task(self._run(operation))
-        self._tasks[operation.stack_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(operation.stack_id, None))
+        """Goes on with an operation whose lease this process holds, when the stack's last one has left."""
+        identifier = operation.stack_id
+        task = asyncio.get_running_loop().create_task(self._run(operation, self._tasks.get(identifier)))
+        self._tasks[identifier] = task
+        task.add_done_callback(partial(self._left, identifier))
 
-    async def _run(self, operation: Operation) -> None:
+    def _left(self, identifier: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(identifier) is task:
+            del self._tasks[identifier]
+
+    async def _run(self, operation: Operation, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
         key = (operation.account, operation.region, operation.stack_id)
         stack = STACKS.get(self._cloud.store, *key)
         if stack is None:
