@@ -38,7 +38,7 @@ from pileus.services.iam.entities import (
 )
 from pileus.services.iam.errors import entity_already_exists, no_such_entity
 from pileus.services.iam.listings import listing
-from pileus.services.iam.policies import VERSIONS_PER_POLICY, attached_to, bounded_by
+from pileus.services.iam.policies import VERSIONS_PER_POLICY, Usage, usage
 from pileus.services.operation import Shape
 from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records
@@ -123,13 +123,12 @@ async def get_account_authorization_details(context: Context, request: Shape) ->
         key=lambda entry: f"{entry[0]} {entry[1].arn}",
         shape=lambda entry: entry,
     )
+    used = usage(context.store, context.account)
     answer: Shape = {"IsTruncated": page["IsTruncated"]}
     if "Marker" in page:
         answer["Marker"] = page["Marker"]
     for member in ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"):
-        answer[member] = [
-            _detail(context.store, context.account, entity) for where, entity in page["All"] if where == member
-        ]
+        answer[member] = [_detail(context.store, used, entity) for where, entity in page["All"] if where == member]
     return answer
 
 
@@ -143,14 +142,15 @@ def _everything(reader: Reader, account: str, wanted: set[str]) -> Iterator[tupl
         for _, policy in POLICIES.scan(reader, account):
             yield "Policies", policy
     if "AWSManagedPolicy" in wanted:
+        attached = usage(reader, account).attached
         for policy in aws_managed().values():
-            if next(attached_to(reader, account, policy.arn), None):
+            if policy.arn in attached:
                 yield "Policies", policy
 
 
-def _detail(reader: Reader, account: str, entity: User | Group | Role | ManagedPolicy) -> Shape:
+def _detail(reader: Reader, used: Usage, entity: User | Group | Role | ManagedPolicy) -> Shape:
     if isinstance(entity, ManagedPolicy):
-        return _policy_detail(reader, account, entity)
+        return _policy_detail(used, entity)
     attached = [found for arn in entity.attached if (found := managed_policy(reader, arn))]
     managed = [{"PolicyName": policy.name, "PolicyArn": policy.arn} for policy in attached]
     inline = [{"PolicyName": name, "PolicyDocument": encoded(text)} for name, text in entity.inline.items()]
@@ -175,15 +175,15 @@ def _detail(reader: Reader, account: str, entity: User | Group | Role | ManagedP
     }
 
 
-def _policy_detail(reader: Reader, account: str, policy: ManagedPolicy) -> Shape:
+def _policy_detail(used: Usage, policy: ManagedPolicy) -> Shape:
     return {
         "PolicyName": policy.name,
         "PolicyId": policy.id,
         "Arn": policy.arn,
         "Path": policy.path,
         "DefaultVersionId": f"v{policy.default}",
-        "AttachmentCount": sum(1 for _ in attached_to(reader, account, policy.arn)),
-        "PermissionsBoundaryUsageCount": sum(1 for _ in bounded_by(reader, account, policy.arn)),
+        "AttachmentCount": used.attached[policy.arn],
+        "PermissionsBoundaryUsageCount": used.bounded[policy.arn],
         "IsAttachable": True,
         "CreateDate": date(policy.created),
         "UpdateDate": date(policy.updated),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from pileus.aws.arn import arn
@@ -17,7 +17,6 @@ from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records
 
 Entity = User | Group | Role
-E = TypeVar("E", User, Group, Role)
 
 
 @dataclass(frozen=True)

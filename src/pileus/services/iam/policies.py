@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pileus.aws.arn import arn
 from pileus.aws.identifiers import unique_id
@@ -95,15 +97,32 @@ def put(tx: Transaction, policy: ManagedPolicy) -> None:
     changed(tx, policy.account)
 
 
-def _shape(reader: Reader, account: str, policy: ManagedPolicy, *, detail: bool = False) -> Shape:
+class Usage(NamedTuple):
+    """How often each policy is attached, and how often it is a boundary, by ARN."""
+
+    attached: Counter[str]
+    bounded: Counter[str]
+
+
+def usage(reader: Reader, account: str) -> Usage:
+    found = Usage(Counter(), Counter())
+    for kind in KINDS:
+        for _, entity in kind.records.scan(reader, account):
+            found.attached.update(entity.attached)
+            if kind is not GROUP and entity.boundary:
+                found.bounded[entity.boundary] += 1
+    return found
+
+
+def _shape(used: Usage, policy: ManagedPolicy, *, detail: bool = False) -> Shape:
     shape: Shape = {
         "PolicyName": policy.name,
         "PolicyId": policy.id,
         "Arn": policy.arn,
         "Path": policy.path,
         "DefaultVersionId": f"v{policy.default}",
-        "AttachmentCount": sum(1 for _ in attached_to(reader, account, policy.arn)),
-        "PermissionsBoundaryUsageCount": sum(1 for _ in bounded_by(reader, account, policy.arn)),
+        "AttachmentCount": used.attached[policy.arn],
+        "PermissionsBoundaryUsageCount": used.bounded[policy.arn],
         "IsAttachable": True,
         "CreateDate": date(policy.created),
         "UpdateDate": date(policy.updated),
@@ -135,7 +154,7 @@ async def create_policy(context: Context, request: Shape) -> Shape:
             versions=[PolicyVersion(1, request["PolicyDocument"], context.received)],
         )
         put(tx, made)
-        shape = _shape(tx, account, made, detail=True)
+        shape = _shape(Usage(Counter(), Counter()), made, detail=True)
         return shape if made.tags else {name: value for name, value in shape.items() if name != "Tags"}
 
     return {"Policy": await context.store.transact(create)}
@@ -144,7 +163,7 @@ async def create_policy(context: Context, request: Shape) -> Shape:
 @service.operation("GetPolicy", access=on_policy)
 async def get_policy(context: Context, request: Shape) -> Shape:
     found = find(context.store, context.account, request["PolicyArn"])
-    return {"Policy": _shape(context.store, context.account, found, detail=True)}
+    return {"Policy": _shape(usage(context.store, context.account), found, detail=True)}
 
 
 @service.operation("ListPolicies", access=on_account("policy/"))
@@ -155,23 +174,19 @@ async def list_policies(context: Context, request: Shape) -> Shape:
         policies += [policy for _, policy in POLICIES.scan(context.store, context.account)]
     if scope != "Local":
         policies += aws_managed().values()
-    used = {
-        arn
-        for kind in KINDS
-        for _, entity in kind.records.scan(context.store, context.account)
-        for arn in (*entity.attached, getattr(entity, "boundary", ""))
-    }
+    used = usage(context.store, context.account)
     shown = [
         policy
         for policy in policies
-        if policy.path.startswith(prefix) and (not request.get("OnlyAttached") or policy.arn in used)
+        if policy.path.startswith(prefix)
+        and (not request.get("OnlyAttached") or policy.arn in used.attached or policy.arn in used.bounded)
     ]
     return listing(
         "Policies",
         request,
         shown,
         key=lambda policy: policy.arn,
-        shape=lambda policy: _shape(context.store, context.account, policy),
+        shape=lambda policy: _shape(used, policy),
     )
 
 
