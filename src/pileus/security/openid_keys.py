@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -25,8 +28,10 @@ KEPT_SECONDS = 3600.0
 AGAIN_SECONDS = 10.0
 """How soon an unknown key id may cause another fetch: tokens with invented ones must not."""
 _TIMEOUT_SECONDS = 5.0
+_WHOLE_SECONDS = 10.0
 _SIZE_LIMIT = 1 << 18
 _PROVIDERS = 1000
+_SMALLEST_RSA_BITS = 2048
 _LOOPBACK = re.compile(r"^(localhost|127\.0\.0\.1)(:\d+)?(/|$)")
 
 
@@ -51,6 +56,10 @@ async def verify_external(keys: ProviderKeys, provider: str, token: str, now: fl
     key_id = header.get("kid")
     key = await keys.find(provider, key_id if isinstance(key_id, str) else "")
     return verify(token, lambda _: key, issuer=issuer, now=now)
+
+
+# Threads of their own: a provider that never answers must not hold up whoever else uses the loop's.
+_FETCHERS = ThreadPoolExecutor(4, thread_name_prefix="openid")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -85,7 +94,7 @@ class ProviderKeys:
         async with self._locks.setdefault(provider, asyncio.Lock()):
             known = self._fetched.get(provider)
             if not known or not self._fresh(known[0], key_id in known[1]):
-                keys = await asyncio.to_thread(_fetch_keys, provider)
+                keys = await asyncio.get_running_loop().run_in_executor(_FETCHERS, _fetch_keys, provider)
                 known = self._fetched[provider] = (self._clock.time(), keys)
         return known[1].get(key_id)
 
@@ -107,17 +116,29 @@ def _fetch_keys(provider: str) -> dict[str, Any]:
     for entry in listed if isinstance(listed, list) else ():
         try:
             if entry.get("use", "sig") == "sig" and entry.get("kty") in ("RSA", "EC") and isinstance(entry["kid"], str):
-                keys[entry["kid"]] = jwt.PyJWK(entry).key
+                key = jwt.PyJWK(entry).key
+                if entry["kty"] == "EC" or key.key_size >= _SMALLEST_RSA_BITS:
+                    keys[entry["kid"]] = key
         except (jwt.PyJWTError, KeyError, AttributeError, ValueError, TypeError):
             continue
     return keys
 
 
+def _read(answer: HTTPResponse) -> bytes:
+    """Raises ValueError for what is too long or comes too slowly."""
+    body = bytearray()
+    ends = time.monotonic() + _WHOLE_SECONDS
+    while piece := answer.read1(_SIZE_LIMIT):
+        body += piece
+        if len(body) > _SIZE_LIMIT or time.monotonic() > ends:
+            raise ValueError("too long")
+    return bytes(body)
+
+
 def _fetch(url: str) -> dict[str, Any]:
     try:
         with _OPENER.open(url, timeout=_TIMEOUT_SECONDS) as answer:  # the scheme was checked above
-            body = answer.read(_SIZE_LIMIT + 1)
-        found = json.loads(body) if len(body) <= _SIZE_LIMIT else None
+            found = json.loads(_read(answer))
     except (OSError, ValueError, RecursionError, urllib.error.URLError) as error:
         raise UnreachableProviderError(str(error)) from error
     if not isinstance(found, dict):

@@ -57,7 +57,7 @@ async def _prove(context: Context, pool: Pool, provider: str, token: str) -> Log
         raise not_authorized(f"Invalid login token. {error}") from error
     except UnreachableProviderError as error:
         raise AWSError(
-            "ExternalServiceException", f"The identity provider {provider} could not be reached: {error}", status=400
+            "ExternalServiceException", f"The identity provider {provider} could not be reached.", status=400
         ) from error
     found = set(audiences(claims))
     if isinstance(claims.get("client_id"), str) and not found:
