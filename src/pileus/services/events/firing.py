@@ -14,11 +14,11 @@ import orjson
 
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import request_id
+from pileus.aws.schedules import parse
 from pileus.security.principals import service as service_principal
 from pileus.services.context import Cloud
 from pileus.services.events import service
 from pileus.services.events.records import DUE, RULES, Key, Rule, put_rule, rule_arn
-from pileus.services.events.schedules import parse
 from pileus.store.interface import Transaction
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import msgspec
 
 from pileus.aws.arn import arn, parse
 from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.aws.schedules import parse as parse_schedule
 from pileus.services.context import Context
-from pileus.services.events.schedules import parse as parse_schedule
 from pileus.services.operation import Access, AccessRule, Shape
 from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.aws.schedules import parse
 from pileus.services.context import Context
 from pileus.services.events import service
 from pileus.services.events.records import (
@@ -19,7 +20,6 @@ from pileus.services.events.records import (
     rule_arn,
     rule_key,
 )
-from pileus.services.events.schedules import parse
 from pileus.services.operation import Access, Shape
 from pileus.store import paging
 from pileus.store.interface import Transaction
@@ -38,6 +38,8 @@ async def put_rule_operation(context: Context, request: Shape) -> Shape:
     if not schedule:
         raise AWSError("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
     try:
+        if not schedule.startswith(("rate(", "cron(")):
+            raise ValueError("rules know no other schedules")
         parse(schedule)
     except ValueError:
         raise AWSError("ValidationException", "Parameter ScheduleExpression is not valid.") from None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pileus.services.events.schedules import parse
+from pileus.aws.schedules import parse
 
 
 def after(expression: str, moment: str) -> str | None:
@@ -44,11 +44,34 @@ def test_the_next_moment_is_the_documented_one(expression: str, moment: str, fol
     ["", "rate(0 minutes)", "rate(1 minutes)", "rate(5 minute)", "rate(5 seconds)", "cron(* * * * *)",
      "cron(0 10 * * * *)", "cron(0 10 ? * ? *)", "cron(60 0 * * ? *)", "cron(0 24 * * ? *)", "cron(0 0 32 * ? *)",
      "cron(0 0 * 13 ? *)", "cron(0 0 ? * 8 *)", "cron(5-1 0 * * ? *)", "cron(*/0 0 * * ? *)", "cron(0 0 ? * 2#6 *)",
-     "cron(x 0 * * ? *)", "at(2026-01-01T00:00:00)"],
+     "cron(x 0 * * ? *)", "at(2026-13-01T00:00:00)", "at(2026-01-01)"],
 )  # fmt: skip
 def test_what_is_no_schedule_is_refused(expression: str) -> None:
     with pytest.raises(ValueError):
         parse(expression)
+
+
+def test_a_time_zone_moves_with_its_summer() -> None:
+    berlin = parse("cron(0 9 * * ? *)", "Europe/Berlin")
+    winter = datetime(2026, 1, 10, tzinfo=UTC).timestamp()
+    summer = datetime(2026, 7, 10, tzinfo=UTC).timestamp()
+    assert berlin(winter) == winter + 8 * 3600
+    assert berlin(summer) == summer + 7 * 3600
+    # The hour that comes twice at the end of summer runs once.
+    first = parse("cron(30 2 * * ? *)", "Europe/Berlin")(datetime(2026, 10, 24, 12, tzinfo=UTC).timestamp())
+    assert first is not None
+    following = parse("cron(30 2 * * ? *)", "Europe/Berlin")(first)
+    assert following is not None
+    assert following - first == 25 * 3600
+    with pytest.raises(ValueError, match="time zone"):
+        parse("rate(1 hour)", "Mars/Olympus")
+
+
+def test_once_is_once() -> None:
+    once = parse("at(2026-12-24T18:00:00)", "Europe/Berlin")
+    eve = datetime(2026, 12, 24, 17, tzinfo=UTC).timestamp()
+    assert once(eve - 1) == eve
+    assert once(eve) is None
 
 
 @given(st.integers(0, 59), st.integers(0, 23), st.integers(0, 4_000_000_000))

@@ -1,6 +1,7 @@
-"""Schedule expressions: `rate(5 minutes)` and `cron(0 10 ? * MON-FRI *)`, in UTC.
+"""Schedule expressions: `rate(5 minutes)`, `cron(0 10 ? * MON-FRI *)`, `at(2026-12-24T18:00:00)`.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _RATE = re.compile(r"rate\((\d+) (minutes?|hours?|days?)\)")
+_AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)", re.ASCII)
 _CRON = re.compile(r"cron\(([^()]+)\)")
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
@@ -25,13 +28,23 @@ DayMatches = Callable[[date], bool]
 
 
 @lru_cache(1024)
-def parse(expression: str) -> Next:
-    """Raises ValueError for what is no schedule."""
+def parse(expression: str, zone: str = "UTC") -> Next:
+    """Raises ValueError for what is no schedule, or no time zone."""
+    try:
+        place: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError("not a time zone") from error
     if found := _RATE.fullmatch(expression):
         return _rate(int(found[1]), found[2])
     if found := _CRON.fullmatch(expression):
-        return _cron(found[1].split())
+        return _cron(found[1].split(), place)
+    if found := _AT.fullmatch(expression):
+        return _at(datetime.fromisoformat(found[1]).replace(tzinfo=place).timestamp())
     raise ValueError("not a schedule")
+
+
+def _at(once: float) -> Next:
+    return lambda moment: once if moment < once else None
 
 
 def _rate(value: int, unit: str) -> Next:
@@ -41,7 +54,7 @@ def _rate(value: int, unit: str) -> Next:
     return lambda moment: moment + seconds
 
 
-def _cron(fields: list[str]) -> Next:
+def _cron(fields: list[str], zone: tzinfo) -> Next:
     if len(fields) != 6:
         raise ValueError("a cron expression has six fields")
     minutes = _values(fields[0], 0, 59)
@@ -54,7 +67,7 @@ def _cron(fields: list[str]) -> Next:
     matches = _day_of_week(of_week) if of_month == "?" else _day_of_month(of_month)
 
     def following(moment: float) -> float | None:
-        start = datetime.fromtimestamp(moment, UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        start = datetime.fromtimestamp(moment, zone).replace(second=0, microsecond=0) + timedelta(minutes=1)
         day = start.date()
         first = (start.hour, start.minute)
         while day.year <= max(years):
@@ -68,7 +81,9 @@ def _cron(fields: list[str]) -> Next:
                 for hour in sorted(hours):
                     for minute in sorted(minutes):
                         if (hour, minute) >= first:
-                            return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC).timestamp()
+                            found = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).timestamp()
+                            if found > moment:
+                                return found
             day, first = day + timedelta(days=1), (0, 0)
         return None
 
