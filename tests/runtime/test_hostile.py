@@ -332,6 +332,49 @@ def handler(event, context):
     assert harness.invoke(function).function_error is None
 
 
+def test_floods_its_runtime_api(harness: Harness) -> None:
+    source = """
+import os, socket
+def handler(event, context):
+    host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+    kept, dropped = [], 0
+    for _ in range(200):
+        one = socket.create_connection((host, int(port)))
+        kept.append(one)
+        one.settimeout(5)
+    for head in (b"GET /x HTTP/1.1\\r\\nEndless: ", b"POST /2018-06-01/runtime/init/error HTTP/1.1\\r\\nContent-Length: 6000000\\r\\n\\r\\n"):
+        for one in kept[:40]:
+            try:
+                one.sendall(head)
+                for _ in range(5):
+                    one.sendall(bytes(b"x") * 1_000_000)
+            except OSError:
+                dropped += 1
+    return [len(kept), dropped > 20]
+"""
+    function = harness.function(source.replace("\\\\", "\\"), memory_mb=512)
+    assert json.loads(harness.invoke(function).payload) == [200, True]
+    assert harness.invoke(function).function_error is None
+
+
+def test_looks_around_in_its_own_memory(isolated: Harness) -> None:
+    """Python functions are forks of the launcher: nothing that it knew may be of use."""
+    source = """
+import gc, sys
+def handler(event, context):
+    frame, seen = sys._getframe().f_back, []
+    while frame:
+        seen += [repr(value) for value in frame.f_locals.values()]
+        frame = frame.f_back
+    seen += [repr(thing) for thing in gc.get_objects() if isinstance(thing, dict) and len(thing) < 50]
+    seen += [open("/proc/self/cmdline").read(), open("/proc/self/environ").read()]
+    marker = "".join(event)
+    return [text[:200] for text in seen if marker in text]
+"""
+    folder = str(isolated.folder)
+    assert isolated.call(source, [folder[:9], folder[9:]]) == []
+
+
 def test_answers_twice_and_keeps_the_first(harness: Harness) -> None:
     source = """
 import http.client, os

@@ -46,17 +46,31 @@ class Handler(Protocol):
     def extension_error(self, connection: Connection, identifier: str, error_type: str, phase: str) -> None: ...
 
 
+class Share:
+    """What the connections of one sandbox take of Pileus's memory, together."""
+
+    CONNECTIONS, BYTES = 64, 16 << 20
+
+    __slots__ = ("connections", "held")
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.held = 0
+
+
 class Connection(asyncio.Protocol):
     """HTTP/1.1 from one of a sandbox's processes. It trusts nothing that comes in; the worst that a guest can do here
     is to confuse its own invocations."""
 
     __slots__ = (
-        "_body", "_find", "_handler", "_headers", "_parser", "_size", "_streaming", "_too_large", "_trailing", "_url",
-        "transport",
+        "_body", "_find", "_handler", "_headers", "_held", "_parser", "_share", "_size", "_streaming", "_too_large",
+        "_trailing", "_url", "transport",
     )  # fmt: skip
 
-    def __init__(self, find: Callable[[], Handler | None]) -> None:
+    def __init__(self, find: Callable[[], Handler | None], share: Share) -> None:
         self._find = find
+        self._share = share
+        self._held = 0
         self._handler: Handler | None = None
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
         self._parser = httptools.HttpRequestParser(self)
@@ -74,16 +88,28 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
         self._handler = self._find()
-        if self._handler is None:
-            transport.close()
+        self._share.connections += 1
+        if self._handler is None or self._share.connections > Share.CONNECTIONS:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._share.connections -= 1
+        self._release()
         if self._streaming and self._handler is not None:
             self._streaming = False
             self._handler.response_ends(self, {b"lambda-runtime-function-error-type": b"Runtime.TruncatedResponse"})
         self._handler = None
 
+    def _release(self) -> None:
+        self._share.held -= self._held
+        self._held = 0
+
     def data_received(self, data: bytes) -> None:
+        self._held += len(data)
+        self._share.held += len(data)
+        if self._share.held > Share.BYTES:
+            self.transport.abort()
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -117,6 +143,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         if self._streaming and self._handler is not None:
+            self._release()
             self._handler.response_piece(body)
             return
         self._size += len(body)
@@ -125,8 +152,10 @@ class Connection(asyncio.Protocol):
         else:
             self._too_large = True
             self._body.clear()
+            self._release()
 
     def on_message_complete(self) -> None:
+        self._release()
         handler = self._handler
         if handler is None:
             return

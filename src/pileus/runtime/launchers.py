@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pileus.runtime.api import Handler
+from pileus.runtime.api import Handler, Share
 from pileus.runtime.cgroups import Group, Groups
 
 API_PORT = 9001
@@ -61,6 +61,7 @@ class Sandbox:
     not_started: int = 0
     """The error number where its program could not be executed."""
     servers: list[asyncio.AbstractServer | asyncio.BaseTransport] = field(default_factory=list)
+    share: Share = field(default_factory=Share)
     handler: Handler | None = None
     """Who answers on its Runtime API: its environment, once it is one."""
 
@@ -185,16 +186,16 @@ class Launcher:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603  the fork of a few milliseconds is what we want
-                [self.plan.python, "-I", "-c", _START.format(str(_SOURCE)), str(theirs.fileno()),
-                 json.dumps(self.plan.configuration | {"preload": self.plan.preload})],
+                [self.plan.python, "-I", "-c", _START.format(str(_SOURCE)), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/",
                 start_new_session=True, env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"},
             )  # fmt: skip
         ours.setblocking(False)
         try:
+            ours.send(json.dumps(self.plan.configuration | {"preload": self.plan.preload}).encode())
             async with asyncio.timeout(_STARTING_LIMIT_S):
                 greeting = await loop.sock_recv(ours, 64)
-        except TimeoutError:
+        except OSError:  # TimeoutError is one
             greeting = b""
         if greeting != b"ready":
             ours.close()

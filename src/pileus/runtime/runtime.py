@@ -198,7 +198,7 @@ class FunctionRuntime:
         loop = asyncio.get_running_loop()
         api, cloud = sandbox.listeners
         sandbox.servers = [
-            await loop.create_server(lambda: Connection(lambda: sandbox.handler), sock=api),
+            await loop.create_server(lambda: Connection(lambda: sandbox.handler, sandbox.share), sock=api),
             await loop.create_server(endpoint.factory(self._dependencies.endpoint), sock=cloud),
         ]
         if sandbox.resolver is not None:

@@ -27,7 +27,9 @@ def run(assignment: dict[str, Any], process_1: socket.socket) -> None:
             process_1.send(str(error.errno).encode())
             os._exit(1)
     process_1.close()
-    python_runtime.run(environment, assignment["modules"], assignment["layers_root"])
+    modules, layers = assignment["modules"], assignment["layers_root"]
+    assignment.clear()  # it names directories of the machine
+    python_runtime.run(environment, modules, layers)
 
 
 def _start(extension: str, environment: dict[str, str]) -> None:

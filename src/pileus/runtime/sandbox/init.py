@@ -166,11 +166,12 @@ def _become_guest(sandbox: dict[str, Any], its: socket.socket, output: int) -> N
         for descriptor in (0, 1, 2):
             os.set_inheritable(descriptor, True)
         linux.execute(sandbox["prestart"], {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"})
-    message = its.recv(1 << 18)
-    if not message:
+    sandbox.clear()
+    assignment = json.loads(its.recv(1 << 18) or b"null")
+    if assignment is None:
         os._exit(0)
     try:
-        guest.run(json.loads(message), its)
+        guest.run(assignment, its)
     except SystemExit as error:
         code = error.code
         if code is not None and not isinstance(code, int):

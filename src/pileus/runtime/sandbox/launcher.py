@@ -1,10 +1,10 @@
 """The launcher: a single-threaded fork server that holds a language's interpreter and libraries ready.
 
-    python -I -c '…' DESCRIPTOR CONFIGURATION      (see pileus.runtime.launchers)
+    python -I -c '…' DESCRIPTOR      (see pileus.runtime.launchers)
 
-It reads one datagram a sandbox from the socket, with the descriptors that the sandbox gets, and answers with a pidfd
-of its process 1. It ends when the socket closes, however Pileus ended; being process 1 of its own namespace, it takes
-every sandbox with it.
+It reads its configuration (no argument, which guests could read in /proc), then one datagram a sandbox from the
+socket, with the descriptors that the sandbox gets, and answers with a pidfd of its process 1. It ends when the socket
+closes, however Pileus ended; being process 1 of its own namespace, it takes every sandbox with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pileus.runtime.sandbox import init, linux, python_runtime, root
 
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
-    configuration: dict[str, Any] = json.loads(sys.argv[2])
+    configuration: dict[str, Any] = json.loads(connection.recv(1 << 18))
     if configuration["isolated"]:
         _enter_namespaces(configuration)
     if configuration["preload"]:
@@ -71,6 +71,7 @@ def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
         child = os.fork()
         if child == 0:
             connection.close()
+            configuration.clear()  # a guest in Python may look into all that is in its memory
             init.run(sandbox, descriptors)
         if isolated:
             linux.setns(own, linux.CLONE_NEWPID)
