@@ -178,3 +178,19 @@ def test_rotation_of_keys_logs_nobody_out(cloud: Any, account: Any) -> None:
     assert session.session_token[:5] != later.session_token[:5]
     for one in (session, later):
         assert one.client("sts").get_caller_identity()["Account"] == account.id
+
+
+def test_why_reaches_into_calls_that_services_make_for_the_caller(cloud: Any, account: Any) -> None:
+    """Cognito asks STS in the user's name, and tells the user only that the pool is misconfigured."""
+    cognito = account.client("cognito-identity")
+    pool = cognito.create_identity_pool(IdentityPoolName="p", AllowUnauthenticatedIdentities=True)["IdentityPoolId"]
+    trust = policy({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    arn = account.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    cognito.set_identity_pool_roles(IdentityPoolId=pool, Roles={"unauthenticated": arn})
+    identity = cognito.get_id(IdentityPoolId=pool)["IdentityId"]
+    request_id = denied_request(cognito.get_credentials_for_identity, IdentityId=identity)
+    [decision] = json.loads(run(cloud, account, "why", request_id, "--json"))["decisions"]
+    assert (decision["action"], decision["resource"]) == ("sts:AssumeRoleWithWebIdentity", arn)
+    # The statement that it suggests is the one that the role's trust policy lacks.
+    account.client("iam").update_assume_role_policy(RoleName="r", PolicyDocument=policy(decision["suggestion"]))
+    assert cognito.get_credentials_for_identity(IdentityId=identity)["Credentials"]

@@ -143,7 +143,7 @@ def _entry(context: Context, asked: Asked, decision: Decision) -> Entry:
     principal = asked.principal
     return Entry(
         time=context.received,
-        request_id=context.request_id,
+        request_id=context.origin or context.request_id,
         principal="anonymous" if principal.kind == "anonymous" else principal.arn,
         issuer=principal.issuer,
         account=principal.account,

@@ -46,5 +46,6 @@ class Client:
         if self._cause is None:
             context = Context(cloud=self._cloud, **details)  # type: ignore[arg-type]
         else:
-            context = dataclasses.replace(self._cause, headers={}, **details)  # type: ignore[arg-type]
+            origin = self._cause.origin or self._cause.request_id
+            context = dataclasses.replace(self._cause, headers={}, origin=origin, **details)  # type: ignore[arg-type]
         return await self._cloud.perform(context, request)

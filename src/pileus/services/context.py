@@ -101,6 +101,8 @@ class Context:
     host: str = ""
     via: tuple[str, ...] = ()
     """Services through which the call came in process (aws:CalledVia)."""
+    origin: str = ""
+    """Of a call in process, the id of the request that led to it: under that one people look for it."""
 
     @property
     def account(self) -> str:
