@@ -352,7 +352,7 @@ def handler(event, context):
                 dropped += 1
     return [len(kept), dropped > 20]
 """
-    function = harness.function(source.replace("\\\\", "\\"), memory_mb=512)
+    function = harness.function(source, memory_mb=512)
     assert json.loads(harness.invoke(function).payload) == [200, True]
     assert harness.invoke(function).function_error is None
 
