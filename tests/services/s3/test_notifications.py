@@ -53,6 +53,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Test], Non
                 await cloud.part(notifications.Deliveries).finish()
                 return answer
 
+            call.cloud = cloud  # type: ignore[attr-defined]
             await call("CreateBucket")
             await test(call, function)
             cloud.store.close()
@@ -102,6 +103,23 @@ def test_a_function_that_fails_does_not_hinder_the_write(run: Any) -> None:
         function.error = AWSError("ResourceNotFoundException", "gone", status=404)
         await call("PutObject", Key="k", Body=Bytes(b"x"))
         assert (await call("HeadObject", Key="k"))["ContentLength"] == 1
+
+    run(test)
+
+
+def test_what_could_not_be_delivered_is_delivered_later(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifications, "_AGAIN_SECONDS", -1.0)
+
+    async def test(call: Any, function: Lambda) -> None:
+        await call("PutBucketNotificationConfiguration", NotificationConfiguration=wanted("s3:ObjectCreated:*"))
+        function.error = AWSError("TooManyRequestsException", "busy", status=429)
+        await call("PutObject", Key="k", Body=Bytes(b"x"))
+        assert function.events == []
+        function.error = None
+        await notifications.deliver_again(call.cloud)
+        assert [event["s3"]["object"]["key"] for event in function.events] == ["k"]
+        await notifications.deliver_again(call.cloud)
+        assert len(function.events) == 1
 
     run(test)
 

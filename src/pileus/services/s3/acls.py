@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pileus.aws.errors import AWSError
@@ -88,25 +88,28 @@ async def put_object_acl(context: Context, request: Shape) -> Shape:
     def alter(now: Version) -> None:
         now.properties.grants = granted
 
-    version = await change_version(context, bucket, request, alter)
-    notifications.emit(context, bucket, "ObjectAcl:Put", request["Key"], version)
+    await change_version(context, bucket, request, alter, "ObjectAcl:Put")
     return {}
 
 
-async def change_version(context: Context, bucket: Bucket, request: Mapping[str, Any], alter: Any) -> Version:
+async def change_version(
+    context: Context, bucket: Bucket, request: Mapping[str, Any], alter: Callable[[Version], None], event: str = ""
+) -> Version:
     """Alters the version that the request means, as it is in the transaction."""
     key, named = request["Key"], request.get("VersionId")
 
-    def apply(tx: Transaction) -> Version:
-        writing.same_bucket(tx, bucket)
+    def apply(tx: Transaction) -> tuple[Version, notifications.Pending]:
+        now = writing.same_bucket(tx, bucket)
         version = versions.look_up(tx, bucket.name, key, named)
         if version is None or version.delete_marker:
             raise writing.no_such_version(key, named or "null")
         alter(version)
         versions.replace(tx, bucket.name, key, version)
-        return version
+        return version, notifications.note(context, tx, now, event, key, version) if event else []
 
-    return await context.store.transact(apply)
+    version, pending = await context.store.transact(apply)
+    notifications.deliver(context.cloud, pending)
+    return version
 
 
 @service.operation("PutBucketOwnershipControls", access=access.on_bucket("s3:PutBucketOwnershipControls"))

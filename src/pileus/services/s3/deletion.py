@@ -29,27 +29,34 @@ def _deleting(context: Context, request: Mapping[str, Any]) -> Iterable[Access]:
 
 
 class Deleted(NamedTuple):
-    """What a deletion answers, the event that it is, the marker made or the version gone, and the blobs to remove."""
+    """What a deletion answers, the blobs to remove, and whom to tell."""
 
     answer: dict[str, Any]
-    event: str
-    version: Version | None
     blobs: list[list[str]]
+    pending: notifications.Pending
 
 
 def delete(
-    context: Context, tx: Transaction, bucket: Bucket, key: str, request: Mapping[str, Any], *, bypass: bool = False
+    context: Context,
+    tx: Transaction,
+    bucket: Bucket,
+    key: str,
+    request: Mapping[str, Any],
+    *,
+    bypass: bool = False,
+    cause: str = "ObjectRemoved",
 ) -> Deleted:
-    """Deletes as the bucket's versioning has it, in a transaction. Raises AccessDenied for a locked version."""
+    """Deletes as the bucket's versioning has it, in a transaction. Raises AccessDenied for a locked version. `cause`
+    is the kind of event that it is."""
     named = request.get("VersionId")
     head = HEADS.get(tx, bucket.name, key)
     if named:
         version = versions.look_up(tx, bucket.name, key, named)
         preconditions.check_delete(version, request)
-        return _delete_version(context, tx, bucket, key, version, named, bypass=bypass)
+        return _delete_version(context, tx, bucket, key, version, named, bypass=bypass, cause=cause)
     preconditions.check_delete(head, request)
     if not bucket.versioning:
-        gone = _delete_version(context, tx, bucket, key, head, "", bypass=bypass)
+        gone = _delete_version(context, tx, bucket, key, head, "", bypass=bypass, cause=cause)
         return gone._replace(answer={})
     marker = Version(
         "",
@@ -61,32 +68,40 @@ def delete(
     replaced = versions.add(tx, bucket, key, marker, head)
     blobs = [writing.drop(context, tx, bucket.name, key, old) for old in replaced]
     answer = {"DeleteMarker": True, "VersionId": marker.id}
-    return Deleted(answer, "ObjectRemoved:DeleteMarkerCreated", marker, blobs)
+    told = notifications.note(context, tx, bucket, f"{cause}:DeleteMarkerCreated", key, marker)
+    return Deleted(answer, blobs, told)
 
 
 def _delete_version(
-    context: Context, tx: Transaction, bucket: Bucket, key: str, version: Version | None, named: str, *, bypass: bool
+    context: Context,
+    tx: Transaction,
+    bucket: Bucket,
+    key: str,
+    version: Version | None,
+    named: str,
+    *,
+    bypass: bool,
+    cause: str,
 ) -> Deleted:
     answer: dict[str, Any] = {"VersionId": named} if named else {}
     if version is None:
         if named:
             versions.check_id(named)
-        return Deleted(answer, "", None, [])
+        return Deleted(answer, [], [])
     if lock.protects(version, context.received, bypass=bypass):
         raise lock.protected()
     versions.remove(tx, bucket.name, key, version)
     if version.delete_marker:
         answer["DeleteMarker"] = True
     blobs = [writing.drop(context, tx, bucket.name, key, version)]
-    return Deleted(answer, "ObjectRemoved:Delete", version, blobs)
+    return Deleted(answer, blobs, notifications.note(context, tx, bucket, f"{cause}:Delete", key, version))
 
 
-def finish(context: Context, bucket: Bucket, key: str, deleted: Deleted) -> None:
+def finish(context: Context, deleted: Deleted) -> None:
     """After the transaction."""
     for blobs in deleted.blobs:
         contents.remove(context.cloud, blobs)
-    if deleted.event and deleted.version is not None:
-        notifications.emit(context, bucket, deleted.event, key, deleted.version)
+    notifications.deliver(context.cloud, deleted.pending)
 
 
 @service.operation("DeleteObject", access=_deleting, actions=_ACTIONS)
@@ -100,7 +115,7 @@ async def delete_object(context: Context, request: Shape) -> Shape:
         return delete(context, tx, now, request["Key"], request, bypass=bypass)
 
     deleted = await context.store.transact(change)
-    finish(context, bucket, request["Key"], deleted)
+    finish(context, deleted)
     return deleted.answer
 
 
@@ -166,7 +181,7 @@ async def _delete_group(
         if isinstance(result, AWSError):
             answer["Errors"].append(_error(asked, result))
             continue
-        finish(context, bucket, asked["Key"], result)
+        finish(context, result)
         answer["Deleted"].append(_shown(asked, result))
 
 

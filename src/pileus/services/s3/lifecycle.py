@@ -140,7 +140,7 @@ async def _delete(context: Context, bucket: Bucket, wanted: list[Due]) -> None:
     if not wanted:
         return
 
-    def change(tx: Transaction) -> list[tuple[str, deletion.Deleted]]:
+    def change(tx: Transaction) -> list[deletion.Deleted]:
         now = writing.same_bucket(tx, bucket)
         done = []
         for key, version_id in wanted:
@@ -149,13 +149,11 @@ async def _delete(context: Context, bucket: Bucket, wanted: list[Due]) -> None:
             if version is None or (permanent and lock.protects(version, context.received, bypass=False)):
                 continue
             request = {"VersionId": version_id} if version_id else {}
-            done.append((key, deletion.delete(context, tx, now, key, request)))
+            done.append(deletion.delete(context, tx, now, key, request, cause="LifecycleExpiration"))
         return done
 
-    for key, deleted in await context.store.transact(change):
-        marker = deleted.event == "ObjectRemoved:DeleteMarkerCreated"
-        event = "LifecycleExpiration:DeleteMarkerCreated" if marker else "LifecycleExpiration:Delete"
-        deletion.finish(context, bucket, key, deleted._replace(event=event))
+    for deleted in await context.store.transact(change):
+        deletion.finish(context, deleted)
 
 
 async def _abort_uploads(context: Context, bucket: Bucket, rules: list[Mapping[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """Event notifications to Lambda (https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html).
 
 S3 invokes functions asynchronously as the service principal s3.amazonaws.com, so a function's own policy must allow it.
+An event is noted in the transaction that makes it, and delivered at least once.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote_plus
@@ -21,7 +23,7 @@ from pileus.services.context import Cloud, Context
 from pileus.services.operation import Shape
 from pileus.services.s3 import access, service
 from pileus.services.s3.names import bucket_arn
-from pileus.services.s3.state import BUCKETS, Bucket, Version
+from pileus.services.s3.state import BUCKETS, EVENTS, Bucket, Event, Version, bucket_of
 from pileus.store.interface import Transaction
 
 _log = logging.getLogger(__name__)
@@ -31,6 +33,9 @@ _ELSEWHERE = {
     "QueueConfigurations": "notifications to SQS",
     "EventBridgeConfiguration": "notifications to EventBridge",
 }
+_AGAIN_SECONDS = 60.0
+_TRIED_SECONDS = 6 * 3600.0
+"""How long an invocation that is refused is tried again."""
 _EVENTS = frozenset(
     {
         "ObjectCreated:*", "ObjectCreated:Put", "ObjectCreated:Post", "ObjectCreated:Copy",
@@ -42,6 +47,9 @@ _EVENTS = frozenset(
 )  # fmt: skip
 
 
+Pending = list[tuple[str, Event]]
+
+
 class Deliveries:
     """Invocations under way: the event loop alone would not keep them."""
 
@@ -49,18 +57,26 @@ class Deliveries:
         self._cloud = cloud
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, bucket: Bucket, function: str, payload: bytes) -> None:
-        task = asyncio.create_task(self._deliver(bucket, function, payload))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def start(self, pending: Pending) -> None:
+        for key, event in pending:
+            task = asyncio.create_task(self._deliver(key, event))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, bucket: Bucket, function: str, payload: bytes) -> None:
+    async def _deliver(self, key: str, event: Event) -> None:
+        bucket = bucket_of(self._cloud, event.bucket)
         try:
-            await _client(self._cloud, bucket).call(
-                "lambda", "Invoke", {"FunctionName": function, "InvocationType": "Event", "Payload": payload}
-            )
+            if bucket is not None:
+                await _client(self._cloud, bucket).call(
+                    "lambda",
+                    "Invoke",
+                    {"FunctionName": event.function, "InvocationType": "Event", "Payload": event.payload},
+                )
         except AWSError as error:
-            _log.warning("no notification of bucket %s to %s: %s", bucket.name, function, error)
+            if self._cloud.clock.time() < event.at + _TRIED_SECONDS:
+                _log.warning("a notification of bucket %s to %s waits: %s", event.bucket, event.function, error)
+                return
+        await self._cloud.store.transact(lambda tx: EVENTS.delete(tx, key))
 
     async def finish(self) -> None:
         await asyncio.gather(*self._tasks)
@@ -76,12 +92,32 @@ async def _finish(cloud: Cloud) -> None:
     await cloud.part(Deliveries).finish()
 
 
-def emit(context: Context, bucket: Bucket, event: str, key: str, version: Version) -> None:
-    """Tells every function that wants to know; after the transaction that made the event."""
+@service.every(_AGAIN_SECONDS, "events")
+async def deliver_again(cloud: Cloud) -> None:
+    """What a crash or a function that could not be invoked left behind."""
+    before = cloud.clock.time() - _AGAIN_SECONDS
+    left = [(str(key[0]), event) for key, event in EVENTS.scan(cloud.store, limit=1000) if event.at < before]
+    deliveries = cloud.part(Deliveries)
+    deliveries.start(left)
+    await deliveries.finish()
+
+
+def note(context: Context, tx: Transaction, bucket: Bucket, event: str, key: str, version: Version) -> Pending:
+    """Notes the event for every function that wants to know, in the transaction that makes it; `deliver` what this
+    answers once it is durable."""
+    pending: Pending = []
     for wanted in _wanted(bucket, event, key):
-        record = _record(context, bucket, event, key, version, wanted.get("Id", ""))
-        payload = json.dumps({"Records": [record]}).encode()
-        context.cloud.part(Deliveries).start(bucket, wanted["LambdaFunctionArn"], payload)
+        told = _record(context, bucket, event, key, version, wanted.get("Id", ""))
+        payload = json.dumps({"Records": [told]}).encode()
+        noted = Event(bucket.name, wanted["LambdaFunctionArn"], payload, context.received)
+        pending.append((secrets.token_hex(8), noted))
+        EVENTS.put(tx, pending[-1][0], value=noted)
+    return pending
+
+
+def deliver(cloud: Cloud, pending: Pending) -> None:
+    if pending:
+        cloud.part(Deliveries).start(pending)
 
 
 def _wanted(bucket: Bucket, event: str, key: str) -> Iterator[Mapping[str, Any]]:

@@ -126,6 +126,15 @@ class Upload(msgspec.Struct, omit_defaults=True):
     """Whether the client named them; S3 shows them only then."""
 
 
+class Event(msgspec.Struct):
+    """A notification that a function has not yet been invoked with."""
+
+    bucket: str
+    function: str
+    payload: bytes
+    at: float
+
+
 class Completed(msgspec.Struct):
     """What completing an upload answered, for clients that ask again."""
 
@@ -150,6 +159,8 @@ UPLOADS = Records(Upload, "s3", "upload")
 """(bucket, key, upload id)"""
 UPLOADED = Records(Part, "s3", "uploaded")
 """(upload id, part number)"""
+EVENTS = Records(Event, "s3", "event")
+"""(id,)"""
 COMPLETED = Records(Completed, "s3", "completed")
 """(bucket, key, upload id)"""
 

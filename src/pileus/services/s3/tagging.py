@@ -6,7 +6,7 @@ from typing import Any
 
 from pileus.services.context import Context
 from pileus.services.operation import Access, Shape
-from pileus.services.s3 import access, notifications, objects, service, tags, versions
+from pileus.services.s3 import access, objects, service, tags, versions
 from pileus.services.s3.acls import change_version
 from pileus.services.s3.state import Bucket, Version
 
@@ -56,8 +56,7 @@ async def _set(context: Context, bucket: Bucket, request: Shape, given: dict[str
     def alter(now: Version) -> None:
         now.properties.tags = given
 
-    version = await change_version(context, bucket, request, alter)
-    notifications.emit(context, bucket, event, request["Key"], version)
+    version = await change_version(context, bucket, request, alter, event)
     return _shown(bucket, version)
 
 

@@ -215,7 +215,7 @@ class Visit:
         except AWSError:
             raise AWSError("AccessDenied", "Access Denied", status=403) from None
 
-    async def page(self, key: str, status: int = 200) -> Response:
+    async def page(self, key: str, status: int = 200, *, again: bool = True) -> Response:
         """The object of that key as an answer. Raises AccessDenied, NoSuchKey, and what its conditions come to."""
         pages = self.cloud.part(Pages)
         record = self.cloud.store.get(HEADS.key(self.bucket.name, key))
@@ -241,8 +241,10 @@ class Visit:
         try:
             body = contents.open_parts(self.cloud, parts, content_key, whole.start, whole.length)
         except FileNotFoundError:
+            if not again:
+                raise
             # Overwritten since its record was read: the new one is there.
-            return await self.page(key, status)
+            return await self.page(key, status, again=False)
         if isinstance(body, bytes) and stretch is None:
             pages.put(self.bucket.name, key, Page(record, version, headers, body))
             return Response(status, dict(headers), body)

@@ -42,7 +42,7 @@ async def record(
     """Makes `version` the key's newest, if `conditions` hold. `keep` writes what it needs in the same transaction;
     what is raised leaves everything as it was."""
 
-    def change(tx: Transaction) -> list[list[str]]:
+    def change(tx: Transaction) -> tuple[list[list[str]], notifications.Pending]:
         now = same_bucket(tx, bucket)
         head = HEADS.get(tx, bucket.name, key)
         preconditions.check_write(head, conditions, key)
@@ -50,11 +50,12 @@ async def record(
         replaced = versions.add(tx, now, key, version, head)
         gone = [drop(context, tx, bucket.name, key, old) for old in replaced]
         keep(tx)
-        return gone
+        return gone, notifications.note(context, tx, now, event, key, version)
 
-    for blobs in await context.store.transact(change):
+    replaced, pending = await context.store.transact(change)
+    for blobs in replaced:
         contents.remove(context.cloud, blobs)
-    notifications.emit(context, bucket, event, key, version)
+    notifications.deliver(context.cloud, pending)
     return version
 
 
