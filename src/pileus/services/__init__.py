@@ -19,6 +19,7 @@ PACKAGES = (
     "logs",
     "s3",
     "s3control",
+    "scheduler",
     "sts",
 )
 
