@@ -11,7 +11,7 @@ from pileus.aws.errors import AWSError, not_implemented
 from pileus.aws.http import Request, Response
 from pileus.aws.identifiers import request_id as new_request_id
 from pileus.aws.model import is_public, operation_model, streaming_member
-from pileus.gateway import admin, cors, sites
+from pileus.gateway import admin, compression, cors, sites
 from pileus.gateway.body import STREAMING_MODES, Chunked, ClientGoneError, Hashed
 from pileus.gateway.dispatch import find, operate
 from pileus.gateway.protocols.checked import protocol_of
@@ -107,6 +107,12 @@ class Gateway:
         else:
             body = form or await self._read(request, known.largest_body, service, protocol)
             principal = self._authenticate(request, service, name, protocol, body)
+            try:
+                body = compression.inflated(request, body, known.largest_body)
+            except compression.NotCompressedError as error:
+                raise fault(service, protocol, "serialization", str(error)) from None
+            except compression.TooLongError:
+                raise fault(service, protocol, "too-large") from None
         operation = find(service, name)
         context = Context(
             cloud=self.cloud,
@@ -133,6 +139,8 @@ class Gateway:
                 raise named from None
             raise
         response = wire.encode(answer, identifier)
+        if service == "dynamodb":
+            compression.deflate(request, response)
         payer = principal.account
         if service == "s3" and "Bucket" in route.labels:
             # Whoever owns the bucket pays (https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html).
