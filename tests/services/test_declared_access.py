@@ -30,7 +30,10 @@ NAMES = {
 OPERATIONS = [operation for service in all_services().values() for operation in service.operations.values()]
 
 # Operations that AWS's reference lists no action for, because it authorises them otherwise.
-WITHOUT_ACTION: dict[str, str] = {}
+_YOUNGER = "younger than the copy of the reference: the operation's own name, as AWS's rule is"
+WITHOUT_ACTION: dict[str, str] = {
+    f"lambda:{operation}": _YOUNGER for operation in ("DeleteResourcePolicy", "GetResourcePolicy", "PutResourcePolicy")
+}
 
 
 def named(operation: Operation) -> str:
