@@ -9,6 +9,7 @@ for word in "$@"; do
     previous=$word
 done
 
+unset AWS_ENDPOINT_URL # Another cloud's, should one be set.
 .venv/bin/pileus up "$@" &
 cloud=$!
 trap 'kill "$cloud" 2>/dev/null; wait "$cloud"' EXIT

@@ -61,14 +61,15 @@ class Session:
 
 
 def _environment(data: Path) -> dict[str, str]:
-    """The environment's own AWS_* where they name an endpoint, else the running cloud's root."""
+    """The environment's own AWS_* where they name an endpoint and no data directory was named, else the root of the
+    cloud that runs on it."""
+    from pileus.cli.running import DEFAULT_DATA, variables
+
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    if os.environ.get("AWS_ENDPOINT_URL"):
+    if os.environ.get("AWS_ENDPOINT_URL") and data == DEFAULT_DATA:
         given = {name: os.environ[name] for name in names if os.environ.get(name)}
         if "AWS_ACCESS_KEY_ID" not in given or "AWS_SECRET_ACCESS_KEY" not in given:
             raise CommandError('AWS_ENDPOINT_URL is set without keys; set both with `eval "$(pileus env)"`.')
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         return {**given, "AWS_REGION": region}
-    from pileus.cli.running import variables
-
     return variables(data)
