@@ -82,6 +82,8 @@ ALGORITHMS = {
         Algorithm("XXHASH128", lambda: _XXHash(crt.XXHash.new_xxhash3_128()), 16),
     )
 }
+_BY_MEMBER = {algorithm.member: algorithm for algorithm in ALGORITHMS.values()}
+_BY_HEADER = {algorithm.header: algorithm for algorithm in ALGORITHMS.values()}
 DEFAULT = "CRC64NVME"
 """What S3 computes where the client sends none."""
 
@@ -96,15 +98,14 @@ class Declared:
 
 def declared(request: Mapping[str, Any], headers: Mapping[str, str]) -> Declared | None:
     """What a request with contents says of their checksum. Raises InvalidRequest for two, or for a malformed one."""
-    given = [algorithm for algorithm in ALGORITHMS.values() if request.get(algorithm.member)]
+    given = [_BY_MEMBER[member] for member in _BY_MEMBER.keys() & request.keys() if request[member]]
     if len(given) > 1:
         raise AWSError("InvalidRequest", "Expecting a single x-amz-checksum- header", status=400)
     if given:
         return Declared(given[0], check(given[0], request[given[0].member]))
     trailer = headers.get("x-amz-trailer", "").strip().lower()
-    for algorithm in ALGORITHMS.values():
-        if trailer == algorithm.header:
-            return Declared(algorithm, None)
+    if trailer in _BY_HEADER:
+        return Declared(_BY_HEADER[trailer], None)
     if trailer:
         raise AWSError("InvalidRequest", "The value specified in the x-amz-trailer header is not supported", status=400)
     return None
