@@ -33,6 +33,9 @@ _SEPARATORS = re.compile(r":(?![^{]*\})")
 _TRUST_ACTIONS = re.compile(r"^(sts:[A-Za-z*?]+|\*)$", re.IGNORECASE)
 
 
+OLD = "Policy document must be version 2012-10-17 or greater."
+
+
 def malformed(message: str) -> AWSError:
     return AWSError("MalformedPolicyDocument", message, status=400)
 
@@ -78,8 +81,8 @@ def validate(text: str, kind: Kind) -> dict[str, Any]:
     statements = listed(document.get("Statement"))
     if not statements or not all(_is_statement(statement) for statement in statements):
         raise malformed(SYNTAX)
-    if kind == "identity" and document.get("Version") != "2012-10-17":
-        raise malformed("Policy document must be version 2012-10-17 or greater.")
+    if kind == "identity" and document.get("Version", "2012-10-17") != "2012-10-17":
+        raise malformed(OLD)
     _check_legacy(statements)
     sids = [statement["Sid"] for statement in statements if statement.get("Sid")]
     if len(sids) != len(set(sids)):

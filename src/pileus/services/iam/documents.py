@@ -7,7 +7,7 @@ import re
 
 from pileus.security.identities import entity_of_arn
 from pileus.security.policy.document import Policy, parse
-from pileus.security.policy.validation import malformed
+from pileus.security.policy.validation import OLD, malformed
 from pileus.services.iam.errors import limit_exceeded
 from pileus.store.interface import Reader
 
@@ -26,7 +26,10 @@ def identity_policy(text: str) -> Policy:
 
 
 def managed_document(text: str) -> Policy:
+    """Inline policies may leave out their version (SAM's for schedules do), managed ones may not."""
     policy = parse(text, "identity")
+    if "Version" not in json.loads(text):
+        raise malformed(OLD)
     if size(text) > MANAGED_LIMIT:
         raise limit_exceeded(f"Cannot exceed quota for PolicySize: {MANAGED_LIMIT}")
     return policy
