@@ -224,6 +224,27 @@ def _resources(bucket: str, changed: bool) -> dict[str, dict[str, Any]]:
                 "Roles": {"authenticated": {"Fn::GetAtt": ["Role", "Arn"]}},
             },
         ),
+        "Schedule": (
+            "Scheduler::Schedule",
+            {
+                "ScheduleExpression": pick("rate(1 day)", "rate(2 days)"),
+                "State": "DISABLED",
+                "EndDate": "2099-01-01T00:00:00Z",
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "Target": {
+                    "Arn": {"Fn::GetAtt": ["Function", "Arn"]},
+                    "RoleArn": {"Fn::GetAtt": ["Timekeeper", "Arn"]},
+                    "Input": pick("{}", '{"a": 1}'),
+                },
+            },
+        ),
+        "Timekeeper": (
+            "IAM::Role",
+            {
+                "AssumeRolePolicyDocument": _trust({"Service": "scheduler.amazonaws.com"}),
+                "Policies": [{"PolicyName": "p", "PolicyDocument": _statement("lambda:InvokeFunction")}],
+            },
+        ),
         "Rule": (
             "Events::Rule",
             {

@@ -23,6 +23,7 @@ _REPLACED_BY_THE_HANDLER = {
     ("AWS::DynamoDB::Table", "LocalSecondaryIndexes"),
     ("AWS::Logs::LogGroup", "LogGroupClass"),
     ("AWS::Events::Rule", "EventBusName"),
+    ("AWS::Scheduler::Schedule", "GroupName"),
 }
 _REFUSED = {"AWS::DynamoDB::Table.GlobalSecondaryIndexes.ContributorInsightsSpecification"}
 """What templates may say on AWS and the operation does not take."""
@@ -72,8 +73,8 @@ def _compare_one(own: Any, theirs: dict[str, Any], aws: dict[str, Any], where: s
         _compare_shape(_shape(own), theirs, aws, where, 0)
     elif not isinstance(own, Map) and own is not JSON:
         allowed = theirs.get("type", [])
-        names = {str: "string", int: "integer", bool: "boolean", float: "number"}
-        assert names[own] in ([allowed] if isinstance(allowed, str) else allowed), where
+        names = {str: {"string"}, int: {"integer", "number"}, bool: {"boolean"}, float: {"number"}}
+        assert names[own] & set([allowed] if isinstance(allowed, str) else allowed), where
 
 
 def _compare_shape(
