@@ -14,6 +14,7 @@ import hashlib
 import mmap
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from pileus.aws.errors import AWSError
@@ -39,31 +40,36 @@ def take_number(state: Path, most: int) -> tuple[int, int]:
 
 
 class Concurrency:
-    def __init__(self, path: Path, workers: int, worker: int) -> None:
+    def __init__(self, state: Path, workers: int, worker: int, *, alone: bool) -> None:
+        """`alone` starts anew: nobody else can be counting."""
         self._worker = worker
         self._width = _NAME + _COLUMN * workers
         self._workers = workers
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(state / "concurrency.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         size = _ROWS * self._width
         with self._locked():
-            if os.fstat(self._file).st_size != size:
-                os.ftruncate(self._file, 0)
-                os.ftruncate(self._file, size)
-        self._map = mmap.mmap(self._file, size)
+            path = state / "concurrency"
+            # Never cut: who has it mapped would die of it.
+            if path.exists() and (alone or path.stat().st_size != size):
+                path.unlink()
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if os.fstat(file).st_size == 0:
+                os.ftruncate(file, size)
+            self._map = mmap.mmap(file, size)
+            os.close(file)
         self._rows: dict[tuple[str, ...], int] = {}
         for row in range(_ROWS):  # what this worker's killed predecessor counted
             start = row * self._width
-            if self._map[start : start + _NAME] == bytes(_NAME):
-                continue
-            self._put(row, 0)
+            if self._map[start : start + _NAME] != bytes(_NAME):
+                self._put(row, 0)
 
     @contextlib.contextmanager
-    def _locked(self):  # type: ignore[no-untyped-def]
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+    def _locked(self) -> Iterator[None]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _row(self, *key: str) -> int:
         row = self._rows.get(key)
@@ -124,7 +130,7 @@ class Concurrency:
 
     def close(self) -> None:
         self._map.close()
-        os.close(self._file)
+        os.close(self._lock)
 
 
 def throttled(reason: str) -> AWSError:

@@ -36,7 +36,7 @@ _clock = time.perf_counter
 FREEZE_AFTER_S = 0.01
 """Idle time before the freezer: a busy function is not stopped and started for nothing, and what a guest does
 behind its answer's back ends here."""
-HANDOVER_S = 0.05
+HANDOVER_S = 0.25
 """How long an answered runtime may take to ask for its next invocation before that is given to another."""
 _RESPONSE_BODY_TOO_LARGE = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
 

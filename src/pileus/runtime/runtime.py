@@ -86,7 +86,7 @@ class FunctionRuntime:
                 log.warning("%s", sentence)
         if self._machine.groups:
             self._machine.groups.sweep()
-        self._concurrency = Concurrency(state / "concurrency", most, number)
+        self._concurrency = Concurrency(state, most, number, alone=self._dependencies.workers == 1)
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._recycler = asyncio.get_running_loop().call_later(5.0, self._recycle)
