@@ -65,6 +65,7 @@ class FunctionRuntime:
         self._recycler: asyncio.TimerHandle | None = None
         self._watcher: asyncio.TimerHandle | None = None
         self._number = -1
+        """The descriptor that holds this worker's number."""
         self._closing = False
         self.logs = dependencies.logs
 
@@ -77,10 +78,12 @@ class FunctionRuntime:
         name = hashlib.blake2b(str(state.resolve()).encode(), digest_size=6).hexdigest()
         # A restarted worker may overlap with the one that it replaces.
         most = self._dependencies.workers + 4
-        number, self._number = take_number(state, most)
+        number, held = take_number(state, most)
         self._machine = await asyncio.to_thread(isolation.find, f"pileus-{name}-{number}", state)
         if self._dependencies.require_isolation and self._machine.missing:
+            os.close(held)
             raise IsolationUnavailableError(" ".join(self._machine.missing))
+        self._number = held
         if number == 0:
             for sentence in self._machine.missing:
                 log.warning("%s", sentence)
