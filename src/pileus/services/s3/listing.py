@@ -16,7 +16,6 @@ from pileus.services.s3 import access, grants, service
 from pileus.services.s3.state import HEADS, OLDER, Version
 from pileus.store import paging
 from pileus.store.interface import Reader
-from pileus.store.keys import unpack
 
 _PAGE = 1000
 _MANY = 256
@@ -45,6 +44,7 @@ def walk(
     position = _bound(bucket, prefix)
     if after:
         position = max(position, HEADS.key(bucket, after) + b"\0")
+    same = len(_bound(bucket, ""))
     few = _FEW if delimiter else _MANY
     size = few
     while True:
@@ -52,8 +52,8 @@ def walk(
         for raw_key, raw in reader.range(position, end, limit=size):
             count += 1
             position = raw_key + b"\0"
-            key = unpack(raw_key)[-1]
-            assert isinstance(key, str)  # noqa: S101 - HEADS' keys end in one
+            # As keys.unpack does it, but for the one element that differs.
+            key = raw_key[same:-1].replace(b"\0\xff", b"\0").decode("utf-8", "surrogatepass")
             at = key.find(delimiter, len(prefix)) if delimiter else -1
             if at < 0:
                 version = _decode(raw)
