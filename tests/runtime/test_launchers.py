@@ -37,6 +37,25 @@ def test_a_launcher_that_dies_is_replaced(harness: Harness, tmp_path: Path) -> N
         harness.runtime = usual
 
 
+def test_a_sandbox_that_dies_in_stock_is_replaced(harness: Harness, tmp_path: Path) -> None:
+    usual, harness.runtime = harness.runtime, harness.open(tmp_path / "state")
+    try:
+        assert harness.invoke(harness.function(ECHO), 1).payload == b"1"
+        (launcher,) = harness.runtime._launchers.values()
+        deadline = time.time() + 20
+        while len(launcher._ready) < launcher.plan.stock and time.time() < deadline:
+            time.sleep(0.01)
+        doomed = list(launcher._ready)
+        for sandbox in doomed:
+            signal.pidfd_send_signal(sandbox.guest_pidfd, signal.SIGKILL)
+        while set(doomed) & set(launcher._ready) and time.time() < deadline:
+            time.sleep(0.01)
+        assert harness.invoke(harness.function(ECHO), 2).payload == b"2"
+        harness.run(harness.runtime.close())
+    finally:
+        harness.runtime = usual
+
+
 def test_code_that_is_not_there_is_our_fault_and_said_so(isolated: Harness) -> None:
     function = isolated.function(ECHO)
     shutil.rmtree(function.code)

@@ -350,6 +350,7 @@ class Launcher:
         loop.remove_reader(sandbox.control.fileno())
         if sandbox in self._ready:
             self._ready.remove(sandbox)
+            self._fill_later()
         if sandbox.exited:
             sandbox.exited()
         if self._making.pop(sandbox.number, None):

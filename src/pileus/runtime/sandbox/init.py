@@ -65,6 +65,8 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
     listeners = [_listen(port if isolated else 0) for port in sandbox["ports"]]
     resolver = _resolver() if isolated and sandbox["internet"] else -1
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # A guest that ends in stock takes the sandbox along; once it has its function, how it ended is told (below).
+    signal.signal(signal.SIGCHLD, lambda *_: os._exit(0))
     child = os.fork()
     if child == 0:
         for listener in listeners:
@@ -85,6 +87,7 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
     for descriptor in shared:
         os.close(descriptor)
     message = connection.recv(1 << 18)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if not message:
         os._exit(0)
     assignment = json.loads(message)
@@ -135,6 +138,7 @@ def _become(uid: int) -> None:
 
 def _become_guest(sandbox: dict[str, Any], its: socket.socket, output: int) -> NoReturn:
     """The order matters: user, then a user namespace of its own, then no capability, then the filter."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(output, 1)
