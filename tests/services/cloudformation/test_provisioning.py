@@ -253,6 +253,32 @@ def test_a_failed_update_is_taken_back(tmp_path: Path) -> None:
     tell(story, tmp_path)
 
 
+@pytest.mark.parametrize("skipped", [False, True], ids=["mended", "skipped"])
+def test_a_rollback_that_failed_can_be_continued(skipped: bool, tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        await place.do("CREATE", {"A": group("a", 7), "B": group("b", 1)})
+        place.groups.refused |= {("CreateLogGroup", "c"), ("PutRetentionPolicy", 7)}
+        after = {"A": group("a", 14), "B": group("b", 3), "C": group("c", DependsOn=["A", "B"])}
+        assert await place.do("UPDATE", after) == "UPDATE_ROLLBACK_FAILED"
+        assert "[A]" in place.stack.reason and place.groups.groups == {"a": 14, "b": 3}
+        operation = OPERATIONS.get(place.store, *_KEY)
+        assert operation is not None and LEASES.get(place.store, *_KEY) is None
+        if skipped:
+            operation.retain = ["A"]
+        else:
+            place.groups.refused.clear()
+        await place.store.transact(lambda tx: OPERATIONS.put(tx, *_KEY, value=operation))
+        await place.store.transact(lambda tx: LEASES.put(tx, *_KEY, value=Lease("me", 0.0)))
+        await place.go_on()
+        assert place.stack.status == "UPDATE_ROLLBACK_COMPLETE"
+        assert place.groups.groups == {"a": 14 if skipped else 7, "b": 1}
+        assert OPERATIONS.get(place.store, *_KEY) is None
+        place.groups.refused.clear()
+        assert await place.do("UPDATE", after) == "UPDATE_COMPLETE"
+
+    tell(story, tmp_path)
+
+
 def test_deletion_policies(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         resources = {

@@ -49,6 +49,7 @@ def test_a_stack_lives(account: Account) -> None:
     assert wait(client, "one")["StackStatus"] == "UPDATE_COMPLETE"
     assert logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["retentionInDays"] == 14
 
+    assert "can not continue to roll back" in refused(client.continue_update_rollback, StackName="one")[1]
     client.delete_stack(StackName="one")
     assert wait(client, stack["StackId"])["StackStatus"] == "DELETE_COMPLETE"
     assert logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] == []

@@ -23,6 +23,7 @@ from pileus.services.cloudformation.sections import Template
 from pileus.services.context import Cloud
 from pileus.store.interface import Transaction
 
+ROLLBACK_FAILED = "UPDATE_ROLLBACK_FAILED"
 STACK_TYPE = "AWS::CloudFormation::Stack"
 
 
@@ -91,8 +92,11 @@ class Journal:
             own = Resource(self._stack.name, STACK_TYPE, status, 0.0, physical_id=self._stack.id)
             add_event(tx, self._stack, self.event(own, status, reason))
             if not going_on:
-                OPERATIONS.delete(tx, *self.key)
                 LEASES.delete(tx, *self.key)
+                if status == ROLLBACK_FAILED:
+                    OPERATIONS.put(tx, *self.key, value=self._operation)
+                else:
+                    OPERATIONS.delete(tx, *self.key)
 
         await self.commit(change)
 

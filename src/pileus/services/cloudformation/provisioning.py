@@ -20,7 +20,7 @@ from pileus.services.cloudformation.changes import differences, replaces, resolv
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog, check_unused, publish
 from pileus.services.cloudformation.intrinsics import Scope
-from pileus.services.cloudformation.journal import Journal, LostError, template_of
+from pileus.services.cloudformation.journal import ROLLBACK_FAILED, Journal, LostError, template_of
 from pileus.services.cloudformation.parameters import typed
 from pileus.services.cloudformation.records import (
     NAMES,
@@ -112,7 +112,7 @@ class Run:
             try:
                 await self._restore()
             except StepError as error:
-                await self.journal.mark("UPDATE_ROLLBACK_FAILED", _failed("update", [error.logical_id]))
+                await self.journal.mark(ROLLBACK_FAILED, _failed("update", [error.logical_id]))
                 return
             operation.phase = "rollback_cleanup"
             await self.journal.mark("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
@@ -239,7 +239,7 @@ class Run:
             await self._step(kind.update, work)
         except StepError as error:
             raise await self._fail(fresh, "UPDATE_FAILED", error.reason) from None
-        fresh.physical_id, fresh.attributes, fresh.previous = work.physical_id, work.attributes, {}
+        fresh.physical_id, fresh.attributes, fresh.previous = work.physical_id, work.attributes, None
         await self.journal.record(fresh, "UPDATE_COMPLETE")
 
     async def _replace(self, item: Desired, current: Resource, properties: dict[str, Any], kind: ResourceType) -> None:
@@ -274,11 +274,11 @@ class Run:
             if current is None:
                 continue
             if before is not None and current.physical_id == before.physical_id and not current.making:
-                # A change back that was cut off has the old properties already, and has to be made again.
-                cut = current.status == "UPDATE_IN_PROGRESS" and current.properties == before.properties
-                if cut or current.properties != before.properties:
-                    fresh = msgspec.structs.replace(before, reason="")
-                    previous = current.previous if cut else current.properties
+                # A change back that was cut off or failed has the old properties already, and has to be made again.
+                same = current.properties == before.properties
+                previous = current.previous if same else current.properties
+                if previous is not None and name not in operation.retain:
+                    fresh = msgspec.structs.replace(before, reason="", previous=None)
                     await self._update_in_place(fresh, previous, TYPES[before.type])
                     continue
             elif current.physical_id and current.physical_id not in made:

@@ -45,8 +45,8 @@ class Resource(msgspec.Struct):
     reason: str = ""
     suffix: str = ""
     making: bool = False
-    previous: dict[str, Any] = {}
-    """The properties that a change under way comes from."""
+    previous: dict[str, Any] | None = None
+    """The properties that a change under way, or one that failed, comes from."""
 
 
 class Stack(msgspec.Struct):
@@ -75,7 +75,8 @@ class Operation(msgspec.Struct):
     """The journal of an operation under way, enough to go on after the end of the process that began it.
 
     `before` holds the resources as they were, None for those that were not there; `garbage` what is to be deleted
-    at the end.
+    at the end; `retain` are the resources that are to be left as they are. It is kept where a rollback failed, so that
+    it can be continued.
     """
 
     stack_id: str

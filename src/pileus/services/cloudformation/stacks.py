@@ -1,4 +1,5 @@
-"""Stacks: CreateStack, UpdateStack, DeleteStack, DescribeStacks, ListStacks, UpdateTerminationProtection."""
+"""Stacks: CreateStack, UpdateStack, ContinueUpdateRollback, DeleteStack, DescribeStacks, ListStacks,
+UpdateTerminationProtection."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from pileus.services.cloudformation.access import PASS_ROLE, anywhere, find_stac
 from pileus.services.cloudformation.changes import plan
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog
-from pileus.services.cloudformation.journal import STACK_TYPE, template_of
+from pileus.services.cloudformation.journal import ROLLBACK_FAILED, STACK_TYPE, template_of
 from pileus.services.cloudformation.parameters import NO_ECHO, hidden
 from pileus.services.cloudformation.provisioning import scope_of
 from pileus.services.cloudformation.records import (
     NAMES,
+    OPERATIONS,
     STACKS,
     Change,
     Event,
@@ -101,17 +103,25 @@ def open_operation(
 ) -> Operation:
     """Puts the stack into the operation's first state, with the first line of its journal and its first event."""
     now = context.cloud.clock.time()
-    stack.status, stack.reason = f"{kind}_IN_PROGRESS", "User Initiated"
+    stack.status = f"{kind}_IN_PROGRESS"
     if kind == "UPDATE":
         stack.updated = now
     operation = Operation(
         stack.id, stack.account, stack.region, kind, context.principal, goal, now, token=token, retain=retain or [],
     )  # fmt: skip
+    write_beginning(context, tx, stack, operation)
+    return operation
+
+
+def write_beginning(context: Context, tx: Transaction, stack: Stack, operation: Operation) -> None:
+    stack.reason = "User Initiated"
     put_stack(tx, stack)
     begin(context, tx, operation)
-    event = Event(request_id(), now, stack.name, stack.id, STACK_TYPE, stack.status, stack.reason, token=token)
+    event = Event(
+        request_id(), operation.started, stack.name, stack.id, STACK_TYPE, stack.status, stack.reason,
+        token=operation.token,
+    )  # fmt: skip
     add_event(tx, stack, event)
-    return operation
 
 
 def updatable(stack: Stack) -> None:
@@ -218,6 +228,33 @@ async def delete_stack(context: Context, request: Shape) -> Shape:
     operation = await context.store.transact(change)
     if operation is not None:
         context.cloud.part(Runner).start(operation)
+    return {}
+
+
+@service.operation(
+    "ContinueUpdateRollback",
+    access=on_stack("ContinueUpdateRollback", passes_role=True),
+    actions=("cloudformation:ContinueUpdateRollback", PASS_ROLE),
+)
+async def continue_update_rollback(context: Context, request: Shape) -> Shape:
+    stack = find_stack(context, request["StackName"])
+
+    def change(tx: Transaction) -> Operation:
+        now = current(tx, stack)
+        operation = OPERATIONS.get(tx, now.account, now.region, now.id)
+        if now.status != ROLLBACK_FAILED or operation is None:
+            raise invalid(f"Stack:{now.id} is in {now.status} state and can not continue to roll back.")
+        operation.principal = context.principal
+        operation.started = context.cloud.clock.time()
+        operation.token = request.get("ClientRequestToken", "")
+        operation.retain = request.get("ResourcesToSkip") or []
+        if request.get("RoleARN"):
+            operation.goal.role_arn = request["RoleARN"]
+        now.status = "UPDATE_ROLLBACK_IN_PROGRESS"
+        write_beginning(context, tx, now, operation)
+        return operation
+
+    context.cloud.part(Runner).start(await context.store.transact(change))
     return {}
 
 
