@@ -33,7 +33,7 @@ ERRORS = [
         "too large",
         "Function.ResponseSizeTooLarge",
         r"Response payload size exceeded maximum allowed payload size \(6291556 bytes\)\.",
-        True,
+        False,
     ),
     ("never returns", "Sandbox.Timedout", r"RequestId: [0-9a-f-]{36} Error: Task timed out after 2\.00 seconds", True),
 ]
