@@ -24,7 +24,13 @@ import msgspec
 
 from pileus.runtime import platform_log
 from pileus.runtime.api import Connection, Headers
-from pileus.runtime.errors import error_payload, how_it_ended, not_started
+from pileus.runtime.errors import (
+    InitFailedError,
+    NotDeliveredError,
+    error_payload,
+    how_it_ended,
+    not_started,
+)
 from pileus.runtime.extensions import Extensions
 from pileus.runtime.guest_log import GuestLog
 from pileus.runtime.interface import FunctionVersion, Invocation, LogLine, Outcome
@@ -48,25 +54,6 @@ class Owner(Protocol):
 
     def idle(self, environment: Environment) -> None: ...
     def ended(self, environment: Environment) -> None: ...
-
-
-class InitFailedError(Exception):
-    """`payload` is the error object that the caller gets, `error_type` its type; `timed_out` where it took too long."""
-
-    def __init__(
-        self, payload: bytes, error_type: str, milliseconds: float, log_stream: str, log: list[str], *, timed_out: bool
-    ) -> None:
-        super().__init__(error_type)
-        self.log_stream = log_stream
-        self.log = log
-        self.payload = payload
-        self.error_type = error_type
-        self.milliseconds = milliseconds
-        self.timed_out = timed_out
-
-
-class NotDeliveredError(Exception):
-    """The invocation never reached the runtime: it may be given to another environment."""
 
 
 @dataclass(slots=True, eq=False)

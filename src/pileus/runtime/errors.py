@@ -1,4 +1,4 @@
-"""How the platform words the ends that functions come to."""
+"""The ends that functions come to, and how the platform words them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,25 @@ from typing import Any
 import msgspec
 
 from pileus.runtime.languages.language import LAYERS, TASK
+
+
+class InitFailedError(Exception):
+    """`payload` is the error object that the caller gets, `error_type` its type; `timed_out` where it took too long."""
+
+    def __init__(
+        self, payload: bytes, error_type: str, milliseconds: float, log_stream: str, log: list[str], *, timed_out: bool
+    ) -> None:
+        super().__init__(error_type)
+        self.log_stream = log_stream
+        self.log = log
+        self.payload = payload
+        self.error_type = error_type
+        self.milliseconds = milliseconds
+        self.timed_out = timed_out
+
+
+class NotDeliveredError(Exception):
+    """The invocation never reached the runtime: it may be given to another environment."""
 
 
 def error_payload(error_type: str, message: str) -> bytes:

@@ -18,8 +18,8 @@ from pileus.aws.errors import AWSError
 from pileus.runtime import endpoint, internet, isolation, languages, platform_log
 from pileus.runtime.api import Connection
 from pileus.runtime.concurrency import Concurrency, take_number
-from pileus.runtime.environment import Environment, InitFailedError, NotDeliveredError
-from pileus.runtime.errors import error_payload
+from pileus.runtime.environment import Environment
+from pileus.runtime.errors import InitFailedError, NotDeliveredError, error_payload
 from pileus.runtime.interface import (
     ENVIRONMENT_LIFETIME,
     Dependencies,
