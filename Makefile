@@ -11,6 +11,7 @@ $(VENV)/.install: requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install -q --require-hashes -r requirements.lock
 	$(PYTHON) -m pip install -q --no-deps --no-build-isolation -e .
+	$(PYTHON) -m compileall -q src  # the first start should be as quick as the second
 	@touch $@
 
 $(VENV)/.develop: $(VENV)/.install requirements-dev.lock
