@@ -1,4 +1,5 @@
-"""S3 beside others: objects of 1 KB, 10 KB and 10 MB, listings, and a website's pages.
+"""S3 beside others: objects of 1 KB, 10 KB and 10 MB, listings, and a website's pages. The processor's time for each
+request is the server's alone, and the figure to compare on a machine that is busy with other things.
 
 python bench/s3.py [--seconds 3] [--only pileus] [--keys 100000]
 """
@@ -64,6 +65,7 @@ def measure(contender: Contender, connections: tuple[int, ...], seconds: float, 
                 named = requests(Client(f"http://127.0.0.1:{server.port}", *contender.key), contender, keys)
             for name, request in named:
                 for count in connections:
+                    before = server.cpu()
                     try:
                         load = drive(server.port, request, connections=count, seconds=seconds)
                     except LoadError as error:
@@ -71,7 +73,8 @@ def measure(contender: Contender, connections: tuple[int, ...], seconds: float, 
                         continue
                     print(
                         f"{contender.name:20} {name:22} {count:3} connections {load.rate:9,.0f} /s"
-                        f"  p50 {load.p50:8.2f} ms  p99 {load.p99:8.2f} ms",
+                        f"  p50 {load.p50:8.2f} ms  p99 {load.p99:8.2f} ms"
+                        f"  {(server.cpu() - before) / load.requests * 1e6:9,.0f} µs of CPU each",
                         flush=True,
                     )
         finally:
