@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import platform
 
 from pileus.runtime.interface import Directories, FunctionVersion
 from pileus.runtime.languages.language import LAYERS, TASK, Language
@@ -22,8 +21,3 @@ def _program(function: FunctionVersion, directories: Directories) -> list[str]:
         (layer / "bootstrap").exists() for layer in directories.layers
     )
     return [f"{LAYERS if in_layer else TASK}/bootstrap"]
-
-
-def machine() -> str:
-    """This machine's architecture in Lambda's words."""
-    return {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
