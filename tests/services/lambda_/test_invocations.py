@@ -173,3 +173,9 @@ def handler(event, context):
 """
     functions.create("looping", source, Timeout=60, MemorySize=1024)
     assert functions.invoke("looping", 1) == ["stopped", 16]
+
+
+def test_the_old_way_to_invoke_asynchronously(functions: Any) -> None:
+    functions.create("old", "def handler(e, c): print('got', e)\n")
+    assert functions.client.invoke_async(FunctionName="old", InvokeArgs=b'{"a": 1}')["Status"] == 202
+    functions.logged("old", "got {'a': 1}")
