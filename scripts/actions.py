@@ -13,7 +13,7 @@ from typing import Any
 
 TARGET = Path(__file__).parent.parent / "src/pileus/aws/data/actions.json"
 SERVICES = (
-    "apigateway", "cloudformation", "cloudfront", "cloudwatch", "cognito-identity", "cognito-idp", "cognito-sync",
+    "apigateway", "ce", "cloudformation", "cloudfront", "cloudwatch", "cognito-identity", "cognito-idp", "cognito-sync",
     "dynamodb", "events", "execute-api", "iam", "kinesis", "kms", "lambda", "logs", "pipes", "s3", "scheduler",
     "secretsmanager", "sns", "sqs", "ssm", "states", "sts", "xray",
 )  # fmt: skip

@@ -16,7 +16,7 @@ from pileus.security.principals import Principal
 from security.policy import simple_evaluator as simple
 from security.policy import strategies
 
-DEFAULT = 250
+DEFAULT = 150
 CASES = int(os.environ.get("PILEUS_POLICY_CASES", DEFAULT))
 
 
