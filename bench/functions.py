@@ -151,7 +151,7 @@ def cold_starts(bench: Bench, times: int) -> None:
 
 def warm(bench: Bench, seconds: float) -> None:
     package = archive({"app.py": b"def handler(event, context):\n    return {'ok': True}\n"})
-    bench.create("warm", _PYTHON, "app.handler", package)
+    bench.create("warm", _PYTHON, "app.handler", package, 1769)
     bench.invoke("warm")
     request = bench.client.sign("lambda", "invoke", FunctionName="warm", Payload=b"{}")
     one = drive(bench.server.port, request, connections=1, seconds=seconds)

@@ -81,7 +81,7 @@ class Held:
 
 
 def held(server: Server, data: Path) -> Held:
-    gateway = server.processes()[0]
+    gateway = server._process.pid  # not the lowest: numbers wrap around
     status = Path(f"/proc/{gateway}/status").read_text()
     memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
     name = hashlib.blake2b(str((data / "runtime").resolve()).encode(), digest_size=6).hexdigest()

@@ -209,8 +209,7 @@ class Environment:
         self._waiting = None
         connection.deliver(headers, invocation.payload)
         self._extensions.invoke(invocation.request_id, invocation.invoked_arn, deadline_ms, trace)
-        if not invocation.no_timeout:
-            running.timer = self._loop.call_later(self.function.timeout_s, self._timed_out, running)
+        running.timer = self._loop.call_later(self.function.timeout_s, self._timed_out, running)
 
     def _respond(
         self, running: _Running, payload: bytes, *, function_error: str | None = None, status: str = "success",

@@ -71,8 +71,6 @@ class Invocation(msgspec.Struct, frozen=True):
     trace_id: str = ""
     """An X-Ray header; one is made where it is empty."""
     tail: bool = False
-    no_timeout: bool = False
-    """Suspends the timeout, for a debugger."""
 
 
 class Limits(msgspec.Struct, frozen=True):
