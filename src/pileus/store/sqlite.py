@@ -89,6 +89,7 @@ class SQLiteStore:
         self._snapshots = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._maintenance: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def _connect(self) -> sqlite3.Connection:
         # One connection is never used by two threads at once; the commit thread has the writer while a commit runs.
@@ -143,7 +144,7 @@ class SQLiteStore:
     def _next_group(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._pending:
             self._running = False
-            if self._maintenance is None:
+            if self._maintenance is None and not self._closed:
                 self._maintenance = loop.call_later(_CHECKPOINT_SECONDS, self._maintain, loop)
             return
         group, self._pending = self._pending[:_GROUP], self._pending[_GROUP:]
@@ -252,6 +253,7 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Call when no change is under way."""
+        self._closed = True
         if self._maintenance is not None:
             self._maintenance.cancel()
         self._thread.shutdown(wait=True)
