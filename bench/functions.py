@@ -47,8 +47,9 @@ int main(void) {
     dprintf(one, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n");
     if (read(one, in, sizeof in - 1) <= 0) return 1;
     sscanf(strstr(in, "Request-Id: "), "Request-Id: %63s", id);
-    dprintf(one, "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: x\r\n", id);
-    dprintf(one, "Content-Length: 11\r\n\r\n{\"ok\":true}");
+    int size = snprintf(in, sizeof in, "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: x\r\n"
+                        "Content-Length: 11\r\n\r\n{\"ok\":true}", id);
+    write(one, in, size);
     read(one, in, sizeof in);
   }
 }
