@@ -50,6 +50,23 @@ def test_a_policy_opens_what_it_names(
         other.delete_object(Bucket=bucket, Key="open/k")
 
 
+def test_who_may_not_list_does_not_learn_what_is_there(
+    s3: Any, other: Any, stranger: Any, allow: Any, bucket: str, refused: Refused
+) -> None:
+    own = f"own-{bucket}"
+    other.create_bucket(Bucket=own)
+    allow(bucket, ["s3:GetObject", "s3:GetObjectAttributes"], principal={"AWS": stranger.id})
+    source = {"Bucket": bucket, "Key": "absent"}
+    with refused("AccessDenied", 403):
+        other.get_object(**source)
+    with refused("AccessDenied", 403):
+        other.copy_object(Bucket=own, Key="k", CopySource=source)
+    with refused("AccessDenied", 403):
+        other.get_object_attributes(**source, ObjectAttributes=["ETag"])
+    s3.put_object(**source, Body=b"x")
+    other.copy_object(Bucket=own, Key="k", CopySource=source)
+
+
 def test_conditions_on_tags_and_prefixes(
     s3: Any, other: Any, stranger: Any, allow: Any, bucket: str, refused: Refused
 ) -> None:

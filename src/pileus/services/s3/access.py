@@ -178,19 +178,14 @@ def on_listing(action: str) -> AccessRule:
 
 
 def on_version(action: str, versioned_action: str) -> AccessRule:
-    """On an existing object: `versioned_action` where the request names a version.
-
-    Where there is none the question is whether the caller may list: whoever may not must not learn which keys there
-    are (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, permissions).
-    """
+    """On an existing object: `versioned_action` where the request names a version."""
 
     def rule(context: Context, request: Shape) -> Access:
         bucket = find(context, request)
         named = request.get("VersionId")
         version = versions.look_up(context.store, bucket.name, request["Key"], named)
-        if not named and (version is None or version.delete_marker):
-            return listing_access(context, bucket, request["Key"])
-        return object_access(context, request, bucket, request["Key"], versioned_action if named else action, version)
+        asked = versioned_action if named else action
+        return existing_access(context, request, bucket, request["Key"], asked, version)
 
     return rule
 
@@ -224,6 +219,16 @@ def writing_actions(action: str, request: Mapping[str, Any]) -> list[str]:
     if request.get("ObjectLockLegalHoldStatus"):
         actions.append("s3:PutObjectLegalHold")
     return actions
+
+
+def existing_access(
+    context: Context, request: Mapping[str, Any], bucket: Bucket, key: str, action: str, version: Version | None
+) -> Access:
+    """On an object that is there. Where it is not, the question is whether the caller may list: whoever may not must
+    not learn which keys there are (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, permissions)."""
+    if not request.get("VersionId") and (version is None or version.delete_marker):
+        return listing_access(context, bucket, key)
+    return object_access(context, request, bucket, key, action, version)
 
 
 def listing_access(context: Context, bucket: Bucket, key: str) -> Access:

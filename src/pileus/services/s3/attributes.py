@@ -23,7 +23,7 @@ def _both(context: Context, request: Shape) -> Iterable[Access]:
     named = request.get("VersionId")
     version = versions.look_up(context.store, bucket.name, request["Key"], named)
     for action in _ACTIONS[2:] if named else _ACTIONS[:2]:
-        yield access.object_access(context, request, bucket, request["Key"], action, version)
+        yield access.existing_access(context, request, bucket, request["Key"], action, version)
 
 
 @service.operation("GetObjectAttributes", access=_both, actions=_ACTIONS)

@@ -62,7 +62,7 @@ def _copying(context: Context, request: Shape) -> Iterable[Access]:
     version = versions.look_up(context.store, bucket.name, source.key, source.version_id)
     reading = {"VersionId": source.version_id} if source.version_id else {}
     suffix = "Version" if source.version_id else ""
-    yield access.object_access(context, reading, bucket, source.key, f"s3:GetObject{suffix}", version)
+    yield access.existing_access(context, reading, bucket, source.key, f"s3:GetObject{suffix}", version)
     if version is not None and version.properties.tags and _copies_tags(request):
         yield access.object_access(context, reading, bucket, source.key, f"s3:GetObject{suffix}Tagging", version)
     destination = access.find(context, request)

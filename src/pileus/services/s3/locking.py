@@ -85,7 +85,7 @@ def _lockable(context: Context, request: Mapping[str, Any]) -> tuple[Bucket, Ver
 def _retaining(context: Context, request: Shape) -> Iterable[Access]:
     bucket = access.find(context, request)
     version = versions.look_up(context.store, bucket.name, request["Key"], request.get("VersionId"))
-    asked = access.object_access(context, request, bucket, request["Key"], "s3:PutObjectRetention", version)
+    asked = access.existing_access(context, request, bucket, request["Key"], "s3:PutObjectRetention", version)
     given = request.get("Retention") or {}
     keys = dict(asked.keys)
     if given.get("Mode"):
