@@ -101,10 +101,13 @@ class _Reader:
         return found
 
     async def end(self) -> None:
-        """Raises where anything follows."""
-        if self._buffer:
-            raise _malformed()
-        async for _ in self._pieces:
+        """Raises where anything but line ends follows."""
+        rest = bytes(self._buffer)
+        async for piece in self._pieces:
+            rest += piece
+            if rest.strip(b"\r\n") or len(rest) > _MAX_LINE:
+                raise _malformed()
+        if rest.strip(b"\r\n"):
             raise _malformed()
 
     async def some(self, most: int) -> bytes:
