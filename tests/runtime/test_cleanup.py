@@ -72,7 +72,7 @@ def test_killed_without_warning(isolated: Harness, tmp_path: Path) -> None:
     code.mkdir()
     (code / "app.py").write_text(HANDLER)
     command = [sys.executable, str(program), str(state), str(code)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, umask=0o077) as process:
         assert process.stdout and process.stdout.readline() == "ready\n"
         name = "pileus-" + hashlib.blake2b(str(state.resolve()).encode(), digest_size=6).hexdigest()
         assert len(in_groups_of(name)) >= 8  # two a sandbox, and what they started

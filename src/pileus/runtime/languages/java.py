@@ -78,6 +78,7 @@ def _prepare(home: Path, cache: Path) -> None:
         _run(str(home / "javac"), "-d", str(made / "classes"), "-encoding", "UTF-8", "-nowarn", *sources)
         _run(str(home / "jar"), "--create", "--file", str(made / "bootstrap.jar"), "-C", str(made / "classes"), ".")
         shutil.rmtree(made / "classes")
+        (made / "bootstrap.jar").chmod(0o644)
         made.rename(cache)
     except OSError:
         return  # another was first

@@ -24,6 +24,7 @@ from pileus.runtime.sandbox import init, linux, python_runtime, root
 
 
 def main() -> None:
+    os.umask(0o022)  # whatever Pileus was started with: guests are other users, and must see their root
     connection = socket.socket(fileno=int(sys.argv[1]))
     configuration: dict[str, Any] = json.loads(connection.recv(1 << 18))
     if configuration["isolated"]:
