@@ -76,8 +76,14 @@ def test_batches_tell_each_statement_s_error(database: Any, filled: str) -> None
             {"Statement": f"SELECT t FROM \"{filled}\" WHERE p = 'a' AND c = 1"},
             {"Statement": f"INSERT INTO \"{filled}\" VALUE {{'p':'a','c':1}}"},
             {"Statement": "nonsense"},
+            {"Statement": "SELECT * FROM missing_table WHERE p = 'a'"},
+            {"Statement": f"SELECT * FROM \"{filled}\" WHERE p = 'a'"},
         ]
     )["Responses"]
+    assert answers.pop()["Error"]["Message"] == (
+        "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
+    )
+    assert answers.pop() == {"Error": {"Code": "ResourceNotFound", "Message": "Requested resource not found"}}
     assert answers[0]["Item"] == {"t": {"BOOL": True}}
     assert [answer.get("Error", {}).get("Code") for answer in answers] == [None, "DuplicateItem", "ValidationError"]
 

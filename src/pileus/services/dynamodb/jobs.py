@@ -1,7 +1,7 @@
 """Work that goes on after its request was answered: back-filling an index, making a backup, restoring, export, import.
 
-A job is a record in the store, so that it survives the process. Whoever runs it claims it for some seconds and renews the
-claim; a job whose claim has run out is taken up again. Each kind of work can therefore be begun anew at any time.
+A job is a record in the store, so that it survives the process. Whoever runs it claims it for some seconds and renews
+the claim; a job whose claim has run out is taken up again. Each kind of work can be begun anew at any time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PartiQL: ExecuteStatement, BatchExecuteStatement, ExecuteTransaction.
+"""PartiQL: ExecuteStatement, and what every statement goes through.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.html
 """
@@ -19,8 +19,6 @@ from pileus.services.context import Context
 from pileus.services.dynamodb import service
 from pileus.services.dynamodb.access import Value as KeyValue
 from pileus.services.dynamodb.access import common_keys, key_text, table_access
-from pileus.services.dynamodb.batches import add_capacities
-from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions import documents
@@ -35,8 +33,7 @@ from pileus.services.dynamodb.key_conditions import Conditions, KeyCondition
 from pileus.services.dynamodb.partiql.parsing import parse
 from pileus.services.dynamodb.partiql.tree import Delete, Exists, Insert, Select, Statement, Update
 from pileus.services.dynamodb.queries import Reading, query_page, scan_page
-from pileus.services.dynamodb.schema import Keys, Table, pack_record, record_item, record_size
-from pileus.services.dynamodb.transactions import Prepared, cancelled, perform
+from pileus.services.dynamodb.schema import Keys, Table, pack_record, record_item
 from pileus.services.dynamodb.values import MAX_ITEM_SIZE, Item, check_item
 from pileus.services.dynamodb.writes import Write
 from pileus.services.dynamodb.writing import commit_one
@@ -50,22 +47,11 @@ _ACTIONS: dict[type, str] = {
     Update: "PartiQLUpdate",
     Delete: "PartiQLDelete",
 }
-_ALL_ACTIONS = tuple(f"dynamodb:{action}" for action in dict.fromkeys(_ACTIONS.values()))
+ALL_ACTIONS = tuple(f"dynamodb:{action}" for action in dict.fromkeys(_ACTIONS.values()))
 _NO_KEY = "Where clause does not contain a mandatory equality on all key attributes"
-_MAX_BATCH = 25
-_ERRORS = {
-    "ConditionalCheckFailedException": "ConditionalCheckFailed",
-    "DuplicateItemException": "DuplicateItem",
-    "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded",
-    "ResourceNotFoundException": "ResourceNotFound",
-    "ValidationException": "ValidationError",
-    "SerializationException": "ValidationError",
-    "AccessDeniedException": "AccessDenied",
-    "InternalServerError": "InternalServerError",
-}
 
 
-def _parsed(request: Shape) -> Statement:
+def parsed(request: Shape) -> Statement:
     return parse(request["Statement"], request.get("Parameters") or ())
 
 
@@ -73,7 +59,7 @@ def _select_of(statement: Statement) -> Select | None:
     return statement.select if isinstance(statement, Exists) else statement if isinstance(statement, Select) else None
 
 
-def _table_of(statement: Statement) -> str:
+def table_of(statement: Statement) -> str:
     return statement.select.table if isinstance(statement, Exists) else statement.table
 
 
@@ -123,14 +109,14 @@ def _split(where: Condition | None, keys: Keys) -> tuple[Conditions, list[Condit
     return conditions, rest
 
 
-def _test(binder: Binder, conditions: list[Condition]) -> Test | None:
+def test_of(binder: Binder, conditions: list[Condition]) -> Test | None:
     if not conditions:
         return None
     tests = [binder.test(condition) for condition in conditions]
     return lambda item: all(test(item) for test in tests)
 
 
-def _key(where: Condition | None, table: Table) -> tuple[Item, list[Condition]]:
+def primary_key(where: Condition | None, table: Table) -> tuple[Item, list[Condition]]:
     """The primary key that a clause names, and its other conditions."""
     conditions, rest = _split(where, table.keys)
     key: Item = {}
@@ -146,7 +132,7 @@ def _key(where: Condition | None, table: Table) -> tuple[Item, list[Condition]]:
 
 
 def _statement_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
-    statement = _parsed(request)
+    statement = parsed(request)
     select = _select_of(statement)
     returning = {"ReturnValues": getattr(statement, "returning", "NONE")}
     keys = common_keys({**request, **returning})
@@ -179,15 +165,15 @@ def _statement_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
 
 
 def _access(context: Context, request: Shape) -> Access:
-    statement = _parsed(request)
+    statement = parsed(request)
     select = _select_of(statement)
     index = select.index if select is not None else ""
     return table_access(
-        context, _ACTIONS[type(statement)], _table_of(statement), index=index, describe=_statement_keys, request=request
+        context, _ACTIONS[type(statement)], table_of(statement), index=index, describe=_statement_keys, request=request
     )
 
 
-def _batch_access(member: str) -> Callable[[Context, Shape], Iterable[Access]]:
+def batch_access(member: str) -> Callable[[Context, Shape], Iterable[Access]]:
     enclosing = {"EnclosingOperation": "ExecuteTransaction"} if member == "TransactStatements" else {}
 
     def access(context: Context, request: Shape) -> Iterable[Access]:
@@ -205,16 +191,16 @@ def _batch_access(member: str) -> Callable[[Context, Shape], Iterable[Access]]:
 # Running
 
 
-@service.operation("ExecuteStatement", access=_access, actions=_ALL_ACTIONS)
+@service.operation("ExecuteStatement", access=_access, actions=ALL_ACTIONS)
 async def execute_statement(context: Context, request: Shape) -> Shape:
-    statement = _parsed(request)
+    statement = parsed(request)
     if isinstance(statement, Exists):
         raise validation("EXISTS is only supported in transactions")
     if isinstance(statement, Select):
         return await _select(context, request, statement)
-    make, touched = _prepare(context, statement)
+    make, touched = prepare(context, statement)
     on_failure = request.get("ReturnValuesOnConditionCheckFailure") or "NONE"
-    write = await _commit(context, statement, make, on_failure)
+    write = await commit_statement(context, statement, make, on_failure)
     response = _answer(statement, write, touched)
     consumption = write.consumption(statement.table)
     consumption.count(context)
@@ -222,7 +208,7 @@ async def execute_statement(context: Context, request: Shape) -> Shape:
     return response
 
 
-async def _commit(
+async def commit_statement(
     context: Context, statement: Insert | Update | Delete, make: Callable[[Table], Write], on_failure: str
 ) -> Write:
     try:
@@ -280,8 +266,8 @@ async def _select(context: Context, request: Shape, select: Select) -> Shape:
             )
         reading_request["ScanIndexForward"] = not select.descending
     try:
-        reading = Reading(reading_request, binder, _test(binder, rest))
-        reading.branches = _branches(binder, select)
+        reading = Reading(reading_request, binder, test_of(binder, rest))
+        reading.branches = projected(binder, select)
     except ExpressionError as error:
         raise validation(str(error)) from None
     reading.conditions = conditions or None
@@ -295,13 +281,13 @@ async def _select(context: Context, request: Shape, select: Select) -> Shape:
     return response
 
 
-def _branches(binder: Binder, select: Select) -> dict[str | int, Any] | None:
+def projected(binder: Binder, select: Select) -> dict[str | int, Any] | None:
     if select.paths is None:
         return None
     return branches_of([binder.path(path) for path in select.paths])
 
 
-def _prepare(
+def prepare(
     context: Context, statement: Insert | Update | Delete | Exists
 ) -> tuple[Callable[[Table], Write], dict[str | int, Any]]:
     """What makes the write for a table, and the branches of attributes that it changes."""
@@ -310,11 +296,11 @@ def _prepare(
         return _insert(statement), {}
     where = statement.select.where if isinstance(statement, Exists) else statement.where
     # The key can only be told from the conditions with the table's schema.
-    table = open_table(context, _table_of(statement))
-    key, rest = _key(where, table)
+    table = open_table(context, table_of(statement))
+    key, rest = primary_key(where, table)
     check_item(key)
     try:
-        test = _test(binder, rest)
+        test = test_of(binder, rest)
         if isinstance(statement, Update):
             update = ItemUpdate(key, binder.actions(statement.actions), _existing(test), binder.nested)
             return lambda table: update_write(update, table), update.branches
@@ -355,147 +341,3 @@ def _answer(statement: Insert | Update | Delete, write: Write, branches: dict[st
     if returning.startswith("ALL"):
         return {"Items": [Fragment(record[4:])]}
     return {"Items": [documents.project(record_item(record), branches)]}
-
-
-# Several statements
-
-
-@service.operation("BatchExecuteStatement", access=_batch_access("Statements"), actions=_ALL_ACTIONS)
-async def batch_execute_statement(context: Context, request: Shape) -> Shape:
-    entries = request["Statements"]
-    if len(entries) > _MAX_BATCH:
-        raise validation(f"Member must have length less than or equal to {_MAX_BATCH}")
-    responses: list[Shape] = []
-    consumptions: dict[str, Consumption] = {}
-    for entry in entries:
-        responses.append(await _one(context, entry, consumptions))
-    response: Shape = {"Responses": responses}
-    for consumption in consumptions.values():
-        consumption.count(context)
-    add_capacities(response, request, consumptions.values())
-    return response
-
-
-async def _one(context: Context, entry: Shape, consumptions: dict[str, Consumption]) -> Shape:
-    response: Shape = {}
-    try:
-        statement = _parsed(entry)
-        response["TableName"] = _table_of(statement)
-        if isinstance(statement, Exists):
-            raise validation("EXISTS is only supported in transactions")
-        if isinstance(statement, Select):
-            item, consumption = _get(context, statement, bool(entry.get("ConsistentRead")), transactional=False)
-            if item is not None:
-                response["Item"] = item
-        else:
-            make, _ = _prepare(context, statement)
-            write = await _commit(context, statement, make, entry.get("ReturnValuesOnConditionCheckFailure") or "NONE")
-            consumption = write.consumption(statement.table)
-    except AWSError as error:
-        code = _ERRORS.get(error.code, "InternalServerError")
-        response["Error"] = {"Code": code, "Message": error.message}
-        if "Item" in error.members:
-            response["Error"]["Item"] = error.members["Item"]
-        return response
-    if consumption.name in consumptions:
-        consumptions[consumption.name].add(consumption)
-    else:
-        consumptions[consumption.name] = consumption
-    return response
-
-
-def _get(context: Context, select: Select, consistent: bool, *, transactional: bool) -> tuple[Any, Consumption]:
-    """The one item of a SELECT that names a whole primary key."""
-    table = open_table(context, select.table)
-    if select.index:
-        raise validation("Select statements within BatchExecuteStatement must not use an index")
-    key, rest = _key(select.where, table)
-    check_item(key)
-    binder = Binder()
-    try:
-        test, branches = _test(binder, rest), _branches(binder, select)
-    except ExpressionError as error:
-        raise validation(str(error)) from None
-    record = context.store.get(table.key(key))
-    consumption = Consumption(table, select.table, reading=True, transactional=transactional)
-    units = read_units(record_size(record) if record else 0, consistent or transactional)
-    consumption.units = 2 * units if transactional else units
-    if record is None or (test is not None and not test(record_item(record))):
-        return None, consumption
-    return Fragment(record[4:]) if branches is None else documents.project(record_item(record), branches), consumption
-
-
-@service.operation("ExecuteTransaction", access=_batch_access("TransactStatements"), actions=_ALL_ACTIONS)
-async def execute_transaction(context: Context, request: Shape) -> Shape:
-    entries = request["TransactStatements"]
-    statements = [_parsed(entry) for entry in entries]
-    selects = [statement for statement in statements if isinstance(statement, Select)]
-    consumptions: dict[str, Consumption] = {}
-    response: Shape
-    if selects:
-        if len(selects) != len(statements):
-            raise validation("Transaction cannot contain both read and write operations")
-        response = {"Responses": _read_all(context, selects, consumptions)}
-    else:
-        await _write_all(context, request, entries, statements, consumptions)
-        response = {"Responses": [{} for _ in statements]}
-    for consumption in consumptions.values():
-        consumption.count(context)
-    add_capacities(response, request, consumptions.values())
-    return response
-
-
-def _read_all(context: Context, selects: list[Select], consumptions: dict[str, Consumption]) -> list[Shape]:
-    responses: list[Shape] = []
-    with context.store.snapshot():
-        for place, select in enumerate(selects):
-            try:
-                item, consumption = _get(context, select, True, transactional=True)
-            except AWSError as error:
-                raise _cancelled(len(selects), place, error) from None
-            consumptions.setdefault(select.table, consumption)
-            if consumptions[select.table] is not consumption:
-                consumptions[select.table].add(consumption)
-            responses.append({} if item is None else {"Item": item})
-    return responses
-
-
-def _cancelled(count: int, place: int, error: AWSError) -> AWSError:
-    reasons: list[Shape] = [{"Code": "None"} for _ in range(count)]
-    reasons[place] = {"Code": _ERRORS.get(error.code, "ValidationError"), "Message": error.message}
-    return cancelled(reasons)
-
-
-async def _write_all(
-    context: Context,
-    request: Shape,
-    entries: list[Shape],
-    statements: list[Any],
-    consumptions: dict[str, Consumption],
-) -> None:
-    prepared: list[Prepared] = []
-    for place, (entry, statement) in enumerate(zip(entries, statements, strict=True)):
-        try:
-            make, _ = _prepare(context, statement)
-        except AWSError as error:
-            raise _cancelled(len(statements), place, error) from None
-        prepared.append((_table_of(statement), make, entry))
-    token = request.get("ClientRequestToken")
-    digest = hashlib.sha256(orjson.dumps(entries)).digest()
-    try:
-        writes, _ = await perform(context, prepared, None if token is None else (token, digest))
-    except AWSError as error:
-        if error.code != "TransactionCanceledException":
-            raise
-        reasons = error.members["CancellationReasons"]
-        for reason, statement in zip(reasons, statements, strict=True):
-            if isinstance(statement, Insert) and reason["Code"] == "ConditionalCheckFailed":
-                reason.update(Code="DuplicateItem", Message="Duplicate primary key exists in table")
-        raise cancelled(reasons) from None
-    for write, statement in zip(writes, statements, strict=True):
-        name = _table_of(statement)
-        consumption = write.consumption(name, transactional=True)
-        if name in consumptions:
-            consumptions[name].add(consumption)
-        else:
-            consumptions[name] = consumption
