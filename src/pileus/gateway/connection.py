@@ -22,8 +22,47 @@ LARGEST_HEAD = 64 << 10
 """Bytes of a request's line and headers together; S3 takes 8 KB, other services less."""
 
 
+_HELD_BYTES = 64 << 10
+
+
+class Gathering:
+    """A transport whose writes of one turn of the event loop leave together: uvicorn writes an answer's head and body
+    apart, and each write is a system call that goes all the way to the reader."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > _HELD_BYTES:
+            # A large body: the transport must see it to say that the reader does not keep up.
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        held, self._held, self._size = self._held, [], 0
+        if held and not self._transport.is_closing():
+            self._transport.write(b"".join(held))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol with deadlines."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport = Gathering(transport, self.loop)  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
