@@ -11,7 +11,10 @@ import { format } from "node:util";
 import v8 from "node:v8";
 
 const environment = process.env;
-if (process.argv[2] === "--wait") takeFunction();
+if (process.argv[2] === "--wait") {
+  await warm();
+  takeFunction();
+}
 const [host, port] = environment.AWS_LAMBDA_RUNTIME_API.split(":");
 const json = environment.AWS_LAMBDA_LOG_FORMAT === "JSON";
 const STREAMING = Symbol("aws.lambda.streaming");
@@ -21,6 +24,13 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 let requestId = "";
 
 // Started ahead, this process waits in its sandbox for the function that it will be.
+
+/** What Node.js loads and compiles only when it is first used: modules, requests, requires. */
+async function warm() {
+  await import("data:text/javascript,export default 1");
+  createRequire("/var/task/index.js")("node:util").format("%s", {});
+  await new Promise((resolve) => http.request({ host: "127.0.0.1", port: 1 }).on("error", resolve).end());
+}
 
 function takeFunction() {
   const message = Buffer.alloc(1 << 18);
