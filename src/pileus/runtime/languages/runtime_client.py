@@ -50,7 +50,9 @@ def _call(head: bytes, body: bytes) -> tuple[str, dict[str, str], bytes]:
     connection = _connection
     if connection is None:
         host, _, port = os.environ["AWS_LAMBDA_RUNTIME_API"].partition(":")
-        connection = _connection = socket.create_connection((host, int(port)))
+        # Not create_connection: looking up the name of an address would first import the codec of such names.
+        connection = _connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.connect((host, int(port)))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if len(body) < 65536:
         connection.sendall(head + body)

@@ -22,7 +22,8 @@ def preload() -> None:
     sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
     sys.path.append(root.RUNTIME)
     os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:9001"
-    importlib.import_module("awslambdaric.bootstrap")
+    for module in ("bootstrap", "lambda_config", "lambda_literals"):
+        importlib.import_module(f"awslambdaric.{module}")
     _before = frozenset(sys.modules)
     boto3 = importlib.import_module("boto3")
     _share_models(importlib.import_module("botocore.loaders"))
@@ -80,7 +81,6 @@ def run(environment: dict[str, str], own: list[str], layers: str) -> None:
     sys.argv = ["bootstrap", environment["_HANDLER"]]
     _forget(own)
     sys.path_importer_cache.clear()
-    importlib.invalidate_caches()
     bootstrap = importlib.import_module("awslambdaric.bootstrap")
     provider = importlib.import_module("awslambdaric.lambda_config").LambdaConfigProvider(sys.argv)
     if environment.get("AWS_LAMBDA_LOG_FORMAT") or environment.get("AWS_LAMBDA_LOG_LEVEL"):
@@ -91,12 +91,11 @@ def run(environment: dict[str, str], own: list[str], layers: str) -> None:
 
 def _forget(own: list[str]) -> None:
     if "AWS_DATA_PATH" in os.environ and "boto3" in sys.modules:
-        vars(sys.modules["boto3"])["DEFAULT_SESSION"] = (
-            None  # models in places of its own are looked for when it is made
-        )
+        # Models in places of its own are looked for when a session is made.
+        vars(sys.modules["boto3"])["DEFAULT_SESSION"] = None
     names = {name for name in own if name in sys.modules and name not in _before}
     if names & set(_LIBRARIES):
         names.update(_LIBRARIES)
     for module in list(sys.modules):
-        if module.partition(".")[0] in names or module.partition(".")[0] == "pileus":
+        if module.startswith("pileus") or (names and module.partition(".")[0] in names):
             del sys.modules[module]
