@@ -61,7 +61,8 @@ class Blobs:
         return self.directory / key[:2] / key
 
     async def write(self, pieces: AsyncIterable[bytes], *, limit: int | None = None) -> Blob:
-        """Stores what `pieces` yields, durably. Raises TooLargeError, OSError, and what `pieces` raises: nothing stays."""
+        """Stores what `pieces` yields, durably. Raises TooLargeError, OSError, and what `pieces` raises; then nothing
+        stays."""
         key = secrets.token_hex(16)
         beside = self._incoming / key
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
