@@ -4,7 +4,8 @@ python bench/soak_functions.py [--invocations 200000] [--functions 50]
 
 Over HTTP with signed requests, to a `pileus up` of its own. What the cloud holds (memory, descriptors, processes,
 mounts, control groups, its runtime's disk) is taken after the first tenth, at the end, and when the functions are
-deleted; it must not have grown, and nothing of theirs be left. Exits with 1 where it has, or where an answer was not the one expected.
+deleted; it must not have grown, and nothing of theirs be left. Exits with 1 where it has, or where an answer was not
+the one expected.
 """
 
 from __future__ import annotations
