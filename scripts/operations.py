@@ -15,8 +15,8 @@ def page() -> str:
     lines = [
         "# Supported operations",
         "",
-        "Written by `scripts/operations.py` from the code. An operation that is not here answers `NotImplemented` and names"
-        " itself.",
+        "Written by `scripts/operations.py` from the code. An operation that is not here answers `NotImplemented` and"
+        " names itself.",
         "",
         "| service | operations | of AWS's |",
         "| --- | --- | --- |",
