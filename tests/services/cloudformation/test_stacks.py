@@ -132,6 +132,18 @@ def test_a_failure_rolls_back_and_says_why(account: Account) -> None:
     assert len(taken.describe_log_groups()["logGroups"]) == 2
 
 
+def test_a_bucket_that_is_there_is_nobody_elses_to_take(account: Account) -> None:
+    """CreateBucket of an own bucket succeeds in us-east-1; the rollback of who called it must not delete the bucket."""
+    client, s3 = account.client("cloudformation"), account.client("s3")
+    name = f"site-{account.id}"
+    body = template({"Site": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}})
+    assert made(client, "first", body)["StackStatus"] == "CREATE_COMPLETE"
+    assert made(client, "second", body)["StackStatus"] == "ROLLBACK_COMPLETE"
+    told = [event.get("ResourceStatusReason", "") for event in events(client, "second")]
+    assert f"{name} already exists" in told
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == [name]
+
+
 def test_everything_is_done_as_the_caller(account: Account) -> None:
     """A stack can be no way around IAM: its resources are refused where its maker would be."""
     iam = account.client("iam")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pileus.services.cloudformation.documents import TemplateError
-from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent
+from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent, must_be_free
 
 Body = Callable[[Any], Any]
 
@@ -155,6 +155,8 @@ async def create(work: Work) -> None:
     name = work.properties.get("BucketName") or work.name("BucketName", 63).lower()
     location = {} if work.region == "us-east-1" else {"LocationConstraint": work.region}
     lock = work.properties.get("ObjectLockEnabled")
+    # In us-east-1 CreateBucket succeeds for a bucket that its caller has: it would become this stack's to delete.
+    await must_be_free(work, f"{name} already exists", "NoSuchBucket", "s3", "HeadBucket", Bucket=name)
     await work.create(
         "s3", "CreateBucket", exists="BucketAlreadyOwnedByYou", Bucket=name, ObjectLockEnabledForBucket=lock,
         CreateBucketConfiguration=location or None,
