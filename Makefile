@@ -3,7 +3,7 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 SHELL  := /bin/bash
 
-.PHONY: help install develop demo test test-quick bench bench-quick check lock clean
+.PHONY: help install develop demo test test-quick test-soak bench bench-quick check lock clean
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
@@ -30,11 +30,14 @@ bench: install   ## measure Pileus beside its peers, some 20 minutes; writes doc
 bench-quick: install ## the same in under 3 minutes, without the picture
 	$(PYTHON) bench/run.py --quick
 
-test: develop browser  ## run every test, in parallel
-	$(VENV)/bin/pytest -n 2 --dist worksteal
+test: develop browser  ## run the tests, in parallel
+	$(VENV)/bin/pytest -n 2 --dist worksteal -m "not soak"
+
+test-soak: develop ## the tests that take minutes: fifty kills, a hundred thousand concurrent calls
+	$(VENV)/bin/pytest -m soak
 
 test-quick: develop ## the tests that take little: no browser, nothing marked slow
-	$(VENV)/bin/pytest -n 2 --dist worksteal -m "not slow" --ignore tests/e2e --ignore tests/peers
+	$(VENV)/bin/pytest -n 2 --dist worksteal -m "not slow and not soak" --ignore tests/e2e --ignore tests/peers
 
 .PHONY: browser
 browser:

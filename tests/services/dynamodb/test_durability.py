@@ -116,7 +116,7 @@ def test_acknowledged_writes_survive_kill_9(fresh_cloud: Any) -> None:
     assert rounds(fresh_cloud, 2, 0.7) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_acknowledged_writes_survive_fifty_kills(fresh_cloud: Any) -> None:
     assert rounds(fresh_cloud, 50, 0.5) > 0

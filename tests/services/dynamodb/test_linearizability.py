@@ -121,7 +121,7 @@ def test_two_workers_are_as_one(cloud: Any, tmp_path: Path) -> None:
         pair.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_a_hundred_thousand_concurrent_calls_are_linearizable(database: Any, owner: Any, table: str) -> None:
     clients = [owner.client("dynamodb") for _ in range(8)]

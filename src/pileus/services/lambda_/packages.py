@@ -67,7 +67,8 @@ class Packages:
     def _prepare(self) -> None:
         boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
         marker = self._root / "boot"
-        with (self._root.parent / "functions.lock").open("w") as lock:
+        descriptor = os.open(self._root.parent / "functions.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # workers start at the same time
             if not marker.exists() or marker.read_text() != boot:
                 _remove(self._root)
