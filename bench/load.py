@@ -1,4 +1,4 @@
-"""The load generator: wrk (https://github.com/wg/wrk, in Debian), one thread, one request repeated."""
+"""The load generator: wrk (https://github.com/wg/wrk, in Debian), one thread, a few requests in turn."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ class Load:
         return self.requests / self.seconds
 
 
-def drive(port: int, request: bytes, *, connections: int, seconds: float) -> Load:
+def drive(port: int, *requests: bytes, connections: int, seconds: float) -> Load:
     """Raises LoadError where more than one answer in a thousand is not a success."""
     with tempfile.NamedTemporaryFile(prefix="pileus-bench-") as file:
-        file.write(request)
+        for request in requests:
+            file.write(b"%d\n%s" % (len(request), request))
         file.flush()
         ran = subprocess.run(
             [

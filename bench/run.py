@@ -28,7 +28,7 @@ from load import LoadError, drive
 from processes import Server, StartError, folder
 from results import Figure, Results, Start, write
 from signed import Client, send
-from workload import BUCKET, EXPECTED, request, set_up
+from workload import BUCKET, EXPECTED, requests, set_up
 
 CONNECTIONS = (1, 16, 64)
 _MOST = {"Login": 16}
@@ -55,7 +55,7 @@ class Running:
             self.host = f"{BUCKET}.s3-website.us-east-1.amazonaws.com"
 
         for operation in self.operations:
-            status, body = send(self.sign(operation), server.port)
+            status, body = send(self.sign(operation)[0], server.port)
             if status != 200 or EXPECTED.get(operation, b"") not in body:
                 self.failed[operation] = f"{status} {body[:200]!r}"
 
@@ -63,19 +63,19 @@ class Running:
     def operations(self) -> list[str]:
         return [name for name in self.contender.operations if name not in self.failed]
 
-    def sign(self, operation: str) -> bytes:
-        return self.login.request() if operation == "Login" else request(operation, self.client, self.host)
+    def sign(self, operation: str) -> list[bytes]:
+        return [self.login.request()] if operation == "Login" else requests(operation, self.client, self.host)
 
     def measure(self, operation: str, connections: int, seconds: float) -> Figure:
         """Raises LoadError where the operation fails."""
         many = operation in _IN_ENVIRONMENTS
         if (warm := (operation, connections if many else 0)) not in self.warm:
             # Compilers have compiled, and as many environments as will be wanted at once are there.
-            drive(self.server.port, self.sign(operation), connections=connections, seconds=seconds + 2 * many)
+            drive(self.server.port, *self.sign(operation), connections=connections, seconds=seconds + 2 * many)
             self.warm.add(warm)
         signed = self.sign(operation)
         before = self.server.cpu()
-        load = drive(self.server.port, signed, connections=connections, seconds=seconds)
+        load = drive(self.server.port, *signed, connections=connections, seconds=seconds)
         cpu = (self.server.cpu() - before) / load.requests
         return Figure(self.contender.name, operation, connections, load.rate, load.p50, load.p99, cpu * 1e6)
 

@@ -122,15 +122,22 @@ def set_up(contender: Contender, client: Client) -> dict[str, str]:
     return failed
 
 
-def request(operation: str, client: Client, host: str) -> bytes:
-    """Signed now."""
-    return _REQUESTS[operation](client, host)
+def requests(operation: str, client: Client, host: str) -> list[bytes]:
+    """Signed now. What is sent in turn: one request, but for PutItem, which would write nothing new the second time."""
+    if operation == "PutItem":
+        return [client.sign("dynamodb", "put_item", TableName=TABLE, Item=changed) for changed in _changing_items()]
+    return [_REQUESTS[operation](client, host)]
+
+
+def _changing_items() -> list[dict[str, Any]]:
+    """Sixteen items as they are and sixteen times changed: each differs from what stands under its key."""
+    plain_items = [item(number) for number in range(16)]
+    return plain_items + [{**one, "done": {"BOOL": True}} for one in plain_items]
 
 
 _REQUESTS: dict[str, Callable[[Client, str], bytes]] = {
     "Constant": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
     "GetItem": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
-    "PutItem": lambda client, host: client.sign("dynamodb", "put_item", TableName=TABLE, Item=item(7)),
     "Query": lambda client, host: client.sign(
         "dynamodb", "query", TableName=TABLE, Limit=10, KeyConditionExpression="#u = :u and id > :i",
         ExpressionAttributeNames={"#u": "user"}, ExpressionAttributeValues={":u": KEY["user"], ":i": {"S": "000040"}},
