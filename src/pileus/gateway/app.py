@@ -127,6 +127,7 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             headers=request.headers,
             host=request.host,
+            query=request.query,
         )
         wire = codec(service, name, known.opaque)
         request.body = request.body if streams else bodies.Bytes(body)
@@ -174,14 +175,21 @@ class Gateway:
                 request.body = self._unframe(request, declared, None)
             return ANONYMOUS
         try:
-            if signature_v2.is_presigned(request):
-                return self.authenticator.authenticate_v2(request, sites.bucket_of(self.cloud, read_host(request.host)))
-            claim = signature.parse(request)
-            if not declared:
-                if not claim.presigned:
-                    raise AWSError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
-                declared = UNSIGNED_PAYLOAD
-            who = self.authenticator.authenticate(request, claim, signing_name(service), declared)
+            if signature_v2.is_used(request):
+                bucket = sites.bucket_of(self.cloud, read_host(request.host))
+                principal, who = self.authenticator.authenticate_v2(request, bucket), None
+                # Nothing of the payload need be declared; what is, is under the signature as a header and counts.
+                declared = declared or UNSIGNED_PAYLOAD
+            else:
+                claim = signature.parse(request)
+                if not declared:
+                    if not claim.presigned:
+                        raise AWSError(
+                            "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"
+                        )
+                    declared = UNSIGNED_PAYLOAD
+                who = self.authenticator.authenticate(request, claim, signing_name(service), declared)
+                principal = who.principal
         except SignatureError as error:
             raise signature_fault(service, protocol, error) from None
         if declared in STREAMING_MODES:
@@ -190,7 +198,7 @@ class Gateway:
             raise not_implemented(service, f"{name} with {declared}")
         elif declared != UNSIGNED_PAYLOAD:
             request.body = Hashed(request.body, declared)
-        return who.principal
+        return principal
 
     def _unframe(self, request: Request, mode: str, who: Authenticated | None) -> Chunked:
         length = request.headers.get("x-amz-decoded-content-length")

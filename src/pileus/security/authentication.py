@@ -51,10 +51,14 @@ class Authenticator:
         return Authenticated(principal, claim, key)
 
     def authenticate_v2(self, request: Request, bucket: str | None) -> Principal:
-        """A presigned URL of S3's signature version 2. Raises SignatureError."""
+        """A request that S3's signature version 2 signs, `bucket` being the host's. Raises SignatureError."""
+        now = self._clock.time()
         claim = signature_v2.parse(request, self._region)
-        secret, principal = self.credentials(claim, "s3")
-        signature_v2.verify(request, claim, secret, bucket, self._clock.time())
+        signature_v2.check_time(claim, now)
+        secret, principal = self._who(claim, now)
+        signature_v2.verify(request, claim, secret, bucket, now)
+        if principal.session is not None and principal.session.expires <= now:
+            raise SignatureError("expired-token")
         return principal
 
     def credentials(self, claim: Claim, service: str) -> tuple[str, Principal]:

@@ -39,6 +39,8 @@ Kind = Literal[
     "expired-token",
     "invalid-token",
     "unsigned-headers",
+    "malformed",  # version 2: what is not of its form
+    "undated",  # version 2: without a valid date, or one of the parameters of a URL
 ]
 
 

@@ -99,6 +99,8 @@ class Context:
     headers: dict[str, str] = field(default_factory=dict)
     """Of the HTTP request, lower-case names; empty for calls in process."""
     host: str = ""
+    query: str = ""
+    """Of the HTTP request, as on the wire."""
     via: tuple[str, ...] = ()
     """Services through which the call came in process (aws:CalledVia)."""
     origin: str = ""

@@ -83,6 +83,8 @@ _S3 = {
     "invalid-token": Fault("InvalidToken", 400, "The provided token is malformed or otherwise invalid."),
     "expired-token": Fault("ExpiredToken", 400, "The provided token has expired."),
     "unsigned-headers": Fault("AccessDenied", 403, "There were headers present in the request which were not signed"),
+    "malformed": Fault("InvalidArgument", 400),
+    "undated": Fault("AccessDenied", 403),
     "denied": Fault("AccessDenied", 403),
     "validation": Fault("InvalidArgument", 400),
     "serialization": Fault(

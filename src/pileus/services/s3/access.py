@@ -6,6 +6,7 @@ decides. https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-lan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl
 from pileus.aws.errors import AWSError
 from pileus.security.policy.document import Policy, parse
 from pileus.security.principals import Principal
+from pileus.security.signature import seconds
 from pileus.services.context import Cloud, Context
 from pileus.services.operation import Access, AccessRule, Shape
 from pileus.services.s3 import grants, public_access, versions
@@ -40,6 +42,7 @@ _REQUEST_KEYS = {
     "IfMatch": "s3:if-match",
     "IfNoneMatch": "s3:if-none-match",
 }
+_STAMP = re.compile(r"(?:^|&)X-Amz-Date=([0-9]{8}T[0-9]{6}Z)")
 _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
 
 
@@ -97,12 +100,8 @@ def request_keys(context: Context, request: Mapping[str, Any], bucket: Bucket) -
     }
     keys["s3:resourceaccount"] = bucket.account
     headers = context.headers
-    if "authorization" in headers:
-        keys["s3:authtype"] = "REST-HEADER"
-        keys["s3:signatureversion"] = "AWS4-HMAC-SHA256"
-    elif context.principal.kind != "anonymous" and headers:
-        keys["s3:authtype"] = "REST-QUERY-STRING"
-        keys["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+    if context.principal.kind != "anonymous" and headers:
+        keys |= _signature_keys(context)
     if "x-amz-content-sha256" in headers:
         keys["s3:x-amz-content-sha256"] = headers["x-amz-content-sha256"]
     until = request.get("ObjectLockRetainUntilDate")
@@ -110,6 +109,19 @@ def request_keys(context: Context, request: Mapping[str, Any], bucket: Bucket) -
         keys["s3:object-lock-retain-until-date"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
     if request.get("Tagging") and isinstance(request["Tagging"], str):
         keys |= tag_keys("s3:requestobjecttag", parse_qsl(request["Tagging"], keep_blank_values=True))
+    return keys
+
+
+def _signature_keys(context: Context) -> dict[str, str]:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html"""
+    header, query = context.headers.get("authorization"), context.query
+    keys = {"s3:authtype": "REST-HEADER" if header is not None else "REST-QUERY-STRING"}
+    if (header is not None and header.startswith("AWS ")) or (header is None and "AWSAccessKeyId=" in query):
+        return keys | {"s3:signatureversion": "AWS"}
+    keys["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+    stamped = _STAMP.search(query) if header is None else None
+    if stamped is not None:
+        keys["s3:signatureage"] = str(max(0, int(1000 * (context.received - seconds(stamped[1])))))
     return keys
 
 
