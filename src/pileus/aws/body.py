@@ -17,6 +17,12 @@ class Body(Protocol):
     length: int | None
     trailers: dict[str, str]
 
+    @property
+    def whole(self) -> bytes | None:
+        """All that was not taken yet, where the last of it has come; it counts as taken then. None where pieces have to
+        be waited for. Raises as iterating does."""
+        ...
+
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
@@ -27,6 +33,10 @@ class Bytes:
         self.data = data
         self.length: int | None = len(data)
         self.trailers: dict[str, str] = {}
+
+    @property
+    def whole(self) -> bytes | None:
+        return self.data
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self.data:
@@ -41,6 +51,12 @@ async def read(body: Body, limit: int) -> bytes:
     """All of it. Raises TooLongError beyond `limit` bytes."""
     if body.length is not None and body.length > limit:
         raise TooLongError
+    whole = body.whole
+    if whole is not None:
+        # Most bodies have come with their heads: no piece to wait for.
+        if len(whole) > limit:
+            raise TooLongError
+        return whole
     pieces: list[bytes] = []
     size = 0
     async for piece in body:

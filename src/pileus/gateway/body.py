@@ -5,10 +5,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and …/sig
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 from pileus.aws.body import Body
 from pileus.aws.errors import AWSError
@@ -30,28 +31,80 @@ class ClientGoneError(Exception):
 
 
 class HTTPBody:
-    """What the server receives, piece by piece. `length` is the Content-Length header's."""
+    """What a connection receives, piece by piece. `length` is the Content-Length header's.
 
-    def __init__(self, receive: Callable[[], Awaitable[dict[str, object]]], length: int | None) -> None:
-        self._receive = receive
+    `wanted` is called whenever the reader has taken all that came: the connection may bring more.
+    """
+
+    __slots__ = ("_ended", "_lost", "_pieces", "_waiter", "_wanted", "length", "size", "trailers")
+
+    def __init__(self, length: int | None, wanted: Callable[[], None]) -> None:
+        self._pieces: list[bytes] = []
+        self._wanted = wanted
         self._ended = False
+        self._lost = False
+        self._waiter: asyncio.Future[None] | None = None
+        self.size = 0
+        """Bytes that came and that nobody has taken."""
         self.length = length
         self.trailers: dict[str, str] = {}
 
+    # The connection's side
+
+    def feed(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+        self._wake()
+
+    def end(self) -> None:
+        self._ended = True
+        self._wake()
+
+    def lose(self) -> None:
+        """The connection is gone."""
+        self._lost = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     @property
     def is_waiting(self) -> bool:
-        """Whether some of it has not been read."""
+        """Whether some of it has not come."""
         return not self._ended
 
+    @property
+    def is_lost(self) -> bool:
+        return self._lost
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether its reader waits for more."""
+        return self._waiter is not None and not self._waiter.done()
+
+    # The reader's side
+
+    def _take(self) -> bytes:
+        pieces, self._pieces, self.size = self._pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def whole(self) -> bytes | None:
+        return self._take() if self._ended else None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while not self._ended:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
+        while True:
+            if self._pieces:
+                yield self._take()
+            elif self._ended:
+                return
+            elif self._lost:
                 raise ClientGoneError
-            self._ended = not message.get("more_body")
-            piece = message.get("body")
-            if piece:
-                yield piece  # type: ignore[misc]
+            else:
+                self._waiter = asyncio.get_running_loop().create_future()
+                self._wanted()
+                await self._waiter
 
 
 class Hashed:
@@ -63,18 +116,28 @@ class Hashed:
         self.length = body.length
         self.trailers = body.trailers
 
+    @property
+    def whole(self) -> bytes | None:
+        data = self._body.whole
+        if data is not None:
+            self._check(hashlib.sha256(data).hexdigest())
+        return data
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         digest = hashlib.sha256()
         async for piece in self._body:
             digest.update(piece)
             yield piece
-        if not hmac.compare_digest(digest.hexdigest(), self._digest):
+        self._check(digest.hexdigest())
+
+    def _check(self, computed: str) -> None:
+        if not hmac.compare_digest(computed.encode(), self._digest.encode("utf-8", "surrogateescape")):
             raise AWSError(
                 "XAmzContentSHA256Mismatch",
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
                 status=400,
                 ClientComputedContentSHA256=self._digest,
-                S3ComputedContentSHA256=digest.hexdigest(),
+                S3ComputedContentSHA256=computed,
             )
 
 
@@ -133,6 +196,10 @@ class Chunked:
         self._previous = who.claim.signature if who is not None else ""
         self.length = length
         self.trailers: dict[str, str] = {}
+
+    @property
+    def whole(self) -> bytes | None:
+        return None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         reader = _Reader(self._body)

@@ -14,21 +14,17 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from pileus.aws.clock import Clock
 from pileus.gateway import cloud as clouds
 from pileus.gateway.app import Gateway
 from pileus.gateway.cloud import CannotStartError
-from pileus.gateway.connection import Connection, sweep
 from pileus.gateway.periodic import PeriodicWork
-from pileus.gateway.server import application
+from pileus.gateway.server import BACKLOG, Server, tls
 from pileus.services import all_services
 from pileus.services.context import Settings
 
 log = logging.getLogger("pileus")
 
-_BACKLOG = 4096
 _GRACE_SECONDS = 10
 
 
@@ -74,7 +70,7 @@ def _listen(settings: Settings) -> socket.socket:
             f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}); choose another with --port,"
             " or --port 0 for a free one."
         ) from error
-    listening.listen(_BACKLOG)
+    listening.listen(BACKLOG)
     listening.set_inheritable(True)
     return listening
 
@@ -84,14 +80,6 @@ def _log_to(path: Path) -> None:
     handler = logging.StreamHandler(os.fdopen(descriptor, "a", buffering=1))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-
-
-class _Server(uvicorn.Server):
-    """Signals are the worker's own affair, so that parts are closed in order."""
-
-    def install_signal_handlers(self) -> None:
-        return
 
 
 async def _work(settings: Settings, listening: socket.socket, address: str, number: int) -> int:
@@ -99,26 +87,12 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
     cloud = clouds.open_cloud(settings)
     gateway = Gateway(cloud)
     services = all_services().values()
-    config = uvicorn.Config(
-        application(gateway),
-        http=Connection,
-        loop="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        backlog=_BACKLOG,
-        ws="none",
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-    )
-    server = _Server(config)
+    certificate = settings.tls_certificate
+    server = Server(gateway.respond, tls(certificate, settings.tls_key) if certificate is not None else None)
+    ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number_of in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number_of, lambda: setattr(server, "should_exit", True))
+        loop.add_signal_handler(number_of, ending.set)
     cloud.meter.start()
     for service in services:
         for start in service.on_start:
@@ -129,16 +103,13 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
     gc.collect()
     gc.freeze()
     gc.enable()
-    sweeping = asyncio.create_task(sweep(server.server_state), name="sweep")
-    serving = asyncio.create_task(server._serve([listening]))
-    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
-        await asyncio.sleep(0.001)
-    if number == 0 and not serving.done():
+    await server.start(listening)
+    if number == 0:
         print(f"Pileus is up at {address}", flush=True)
         for sentence in cloud.isolation()["missing"] if cloud.isolation else ():
             print(f"Warning: {sentence}", file=sys.stderr, flush=True)
-    await serving
-    sweeping.cancel()
+    await ending.wait()
+    await server.close(_GRACE_SECONDS)
     await periodic.close()
     for service in services:
         for stop in service.on_stop:
