@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sqlite3
+import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pileus.store.interface import Transaction
 from pileus.store.keys import pack, prefix_range
@@ -218,3 +223,119 @@ def test_records_page_through_their_keys(run: Any) -> None:
         assert [key for key, _ in names.scan(store)] == [("b", 9)]
 
     run(body)
+
+
+def _rows(path: Path, statement: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["put", "delete", "range"]), st.integers(0, 5), st.sampled_from([0, 10, 1890, 1901, 9000])
+        ),
+        max_size=20,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_values_of_any_size_replace_each_other_and_leave_nothing_behind(steps: list[tuple[str, int, int]]) -> None:
+    async def main(path: Path) -> None:
+        store = SQLiteStore(path, "relaxed")
+        wanted: dict[bytes, bytes] = {}
+        for number, (what, name, size) in enumerate(steps):
+            key = b"k%d" % name
+
+            def change(
+                tx: Transaction, what: str = what, key: bytes = key, value: bytes = bytes([number]) * size
+            ) -> None:
+                if what == "put":
+                    tx.put(key, value)
+                elif what == "delete":
+                    tx.delete(key)
+                else:
+                    tx.delete_range(key, key + b"\xff")
+
+            await store.transact(change)
+            if what == "put":
+                wanted[key] = bytes([number]) * size
+            else:
+                wanted.pop(key, None)
+            assert store.get(key) == wanted.get(key)
+        assert dict(store.range(b"", b"\xff")) == wanted
+        store.close()
+        large = sum(len(key) + len(value) > 1900 for key, value in wanted.items())
+        assert _rows(path, "SELECT count(*) FROM large") == [(large,)]
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(main(Path(folder) / "store.db"))
+
+
+def test_data_of_the_first_version_is_read_and_written_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE pairs (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+        connection.execute("INSERT INTO pairs VALUES (x'61', zeroblob(5000)), (x'62', x'01')")
+        connection.commit()
+
+    async def main() -> None:
+        store = SQLiteStore(path)
+        assert store.get(b"a") == bytes(5000)
+        await store.transact(lambda tx: tx.put(b"a", b"x" * 6000))
+        assert dict(store.range(b"a", b"c")) == {b"a": b"x" * 6000, b"b": b"\1"}
+        store.close()
+
+    asyncio.run(main())
+
+
+def test_a_reader_that_holds_its_state_sees_what_another_process_commits(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = (SQLiteStore(tmp_path / "store.db", "relaxed") for _ in range(2))
+        for number in range(5):
+            value = b"%d" % number
+            await other.transact(lambda tx, value=value: tx.put(b"k", value))  # type: ignore[misc]
+            for _ in range(3):
+                assert one.get(b"k") == value
+                assert list(one.range(b"k", b"l")) == [(b"k", value)]
+            with one.snapshot() as reader:
+                await asyncio.sleep(0)
+                assert reader.get(b"k") == value
+        one.close()
+        other.close()
+
+    asyncio.run(main())
+
+
+def test_a_snapshot_stays_as_it_was_though_another_process_commits(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = (SQLiteStore(tmp_path / "store.db", "relaxed") for _ in range(2))
+        await other.transact(lambda tx: tx.put(b"k", b"1"))
+        for reads in range(3):
+            for _ in range(reads):
+                one.get(b"k")
+            with one.snapshot() as reader:
+                before = reader.get(b"k")
+                await other.transact(lambda tx, reads=reads: tx.put(b"k", b"new %d" % reads))  # type: ignore[misc]
+                assert reader.get(b"k") == before
+            assert one.get(b"k") == b"new %d" % reads
+        one.close()
+        other.close()
+
+    asyncio.run(main())
+
+
+def test_an_idle_reader_does_not_keep_the_log_from_being_emptied(tmp_path: Path) -> None:
+    async def main() -> None:
+        store, other = (SQLiteStore(tmp_path / "store.db", "relaxed") for _ in range(2))
+        await store.transact(lambda tx: tx.put(b"k", b"1"))
+        for one in (store, other):
+            assert one.get(b"k") == one.get(b"k") == one.get(b"k") == b"1"
+            assert one._held
+        await asyncio.sleep(0.4)
+        assert not store._held
+        assert not other._held
+        assert _rows(tmp_path / "store.db", "PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)]
+        store.close()
+        other.close()
+
+    asyncio.run(main())

@@ -1,6 +1,12 @@
 """The embedded engine: one WITHOUT ROWID table in SQLite's WAL mode, with group commit.
 
-Reads run inline on a connection of their own. Changes from concurrent requests are gathered: the event loop runs them
+Reads run inline on a connection of their own, which holds one read transaction for as long as nobody commits: to begin
+and end one costs more than a read. It is let go of after a moment, or the write-ahead log could never be emptied.
+
+Large values lie in a table of their own: when SQLite looks a key up in a WITHOUT ROWID table, it copies the whole of
+every longer row that it compares with (https://www.sqlite.org/fileformat2.html#b_tree_pages: the payload that spills).
+
+Changes from concurrent requests are gathered: the event loop runs them
 one after the other inside one SQLite transaction, each in a savepoint of its own, and one commit makes all durable.
 Only the commit, which waits for the disk, leaves the event loop: statements released to another thread would wait for
 the interpreter's lock at every step. What was not committed is not visible to reads, so nothing undurable is answered.
@@ -25,10 +31,23 @@ from pileus.store.watch import Watch, is_watched, overlaps
 
 T = TypeVar("T")
 
-_GET = "SELECT value FROM pairs WHERE key = ?"
-_FORWARD = "SELECT key, value FROM pairs WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
-_REVERSE = "SELECT key, value FROM pairs WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
-_PUT = "INSERT INTO pairs (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS pairs (key BLOB PRIMARY KEY, value BLOB NOT NULL, large INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS large (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
+    "CREATE TRIGGER IF NOT EXISTS large_replaced AFTER UPDATE ON pairs WHEN old.large IS NOT NULL"
+    " BEGIN DELETE FROM large WHERE id = old.large; END",
+    "CREATE TRIGGER IF NOT EXISTS large_deleted AFTER DELETE ON pairs WHEN old.large IS NOT NULL"
+    " BEGIN DELETE FROM large WHERE id = old.large; END",
+)
+_VALUE = "coalesce((SELECT large.value FROM large WHERE id = pairs.large), pairs.value)"
+_GET = f"SELECT {_VALUE} FROM pairs WHERE key = ?"  # noqa: S608 - a constant
+_FORWARD = f"SELECT key, {_VALUE} FROM pairs WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"  # noqa: S608 - a constant
+_REVERSE = f"SELECT key, {_VALUE} FROM pairs WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?"  # noqa: S608 - a constant
+_PUT = (
+    "INSERT INTO pairs (key, value, large) VALUES (?, ?, ?)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, large = excluded.large"
+)
+_PUT_LARGE = "INSERT INTO large (value) VALUES (?)"
 _DELETE = "DELETE FROM pairs WHERE key = ?"
 _DELETE_RANGE = "DELETE FROM pairs WHERE key >= ? AND key < ?"
 
@@ -38,7 +57,13 @@ _GROUP = 256
 _CHUNK = 128
 _REMEMBERED = 65_536
 """Most keys remembered: whoever asks for names that do not exist must not fill the memory."""
+_INLINE_BYTES = 1900
+"""Of a key and its value: what SQLite keeps whole in a page of a WITHOUT ROWID table."""
+_PAGE_BYTES = 8192
 _WAL_LIMIT_BYTES = 64 << 20
+_HOLD_SECONDS = 0.25
+"""For which the reading connection holds its transaction at most, if nobody commits."""
+_RESTART_WAIT_MS = 100
 _CHECKPOINT_SECONDS = 1.0
 
 
@@ -69,15 +94,13 @@ class SQLiteStore:
             path.touch(mode=0o600)
         try:
             self._writer = self._connect()
-            self._writer.execute("PRAGMA page_size = 8192")
+            self._writer.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
             # Checkpoints run on the commit thread (_maintain), never inside a request's commit.
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
             self._writer.execute("PRAGMA cache_size = -32768")
-            self._writer.execute(
-                "CREATE TABLE IF NOT EXISTS pairs (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
-            )
+            self._prepare()
             self._reader = self._connect()
             self._reader.execute("PRAGMA cache_size = -32768")
             self._reader.execute("PRAGMA query_only = ON")
@@ -87,6 +110,11 @@ class SQLiteStore:
         self._pending: list[_Pending] = []
         self._running = False
         self._snapshots = 0
+        self._mark = b""
+        """The newest commit that a read has seen."""
+        self._held = False
+        """Whether the reading connection holds its transaction, begun after `_mark`."""
+        self._release: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._maintenance: asyncio.TimerHandle | None = None
         self._closed = False
@@ -95,11 +123,47 @@ class SQLiteStore:
         # One connection is never used by two threads at once; the commit thread has the writer while a commit runs.
         return sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
 
+    def _prepare(self) -> None:
+        columns = [row[1] for row in self._writer.execute("PRAGMA table_info(pairs)")]
+        if columns and "large" not in columns:
+            # Data of an earlier version: its values stay where they are until they are written anew.
+            self._writer.execute("ALTER TABLE pairs ADD COLUMN large INTEGER")
+        for statement in _SCHEMA:
+            self._writer.execute(statement)
+
     # Reads
 
     def get(self, key: bytes) -> bytes | None:
+        if self._watch.commits() != self._mark or not self._held:
+            self._look()
         row = self._reader.execute(_GET, (key,)).fetchone()
         return None if row is None else row[0]
+
+    def _look(self) -> None:
+        """Before a read: lets go of a state that is no longer the newest, holds one that has been so for two reads."""
+        if self._snapshots:
+            return
+        mark = self._watch.commits()
+        if mark != self._mark:
+            self._let_go()
+            self._mark = mark
+        elif not self._held:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return  # nobody would let go of it
+            self._reader.execute("BEGIN")
+            self._held = True
+            if self._release is None:
+                self._release = loop.call_later(_HOLD_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._held = False
+            self._reader.execute("COMMIT")
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
 
     def recall(self, key: bytes) -> bytes | None:
         remembered = self._watch.remembered()
@@ -114,18 +178,22 @@ class SQLiteStore:
     def range(
         self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
-        return _pairs(self._reader, start, end, reverse, limit)
+        return _pairs(self._reader, start, end, reverse, limit, self._look)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Reader]:
+        begun = False
         if self._snapshots == 0:
-            self._reader.execute("BEGIN")
+            self._look()
+            if not self._held:
+                self._reader.execute("BEGIN")
+                begun = True
         self._snapshots += 1
         try:
             yield self
         finally:
             self._snapshots -= 1
-            if self._snapshots == 0:
+            if begun:
                 self._reader.execute("COMMIT")
 
     # Changes
@@ -212,8 +280,7 @@ class SQLiteStore:
         except sqlite3.Error as error:
             self._rollback()
             return error
-        if watched:
-            self._watch.mark()
+        self._watch.mark(watched)
         return None
 
     def _rollback(self) -> None:
@@ -228,6 +295,7 @@ class SQLiteStore:
                 if not pending.future.done():
                     pending.future.set_result(pending.result)
         if self._pending and self._wal_is_long():
+            self._let_go()
             checkpoint = loop.run_in_executor(self._thread, self._checkpoint, "RESTART")
             checkpoint.add_done_callback(lambda _done: self._next_group(loop))
         else:
@@ -238,6 +306,7 @@ class SQLiteStore:
     def _maintain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._maintenance = None
         if not self._running:
+            self._let_go()
             loop.run_in_executor(self._thread, self._checkpoint, "PASSIVE")
 
     def _wal_is_long(self) -> bool:
@@ -249,7 +318,12 @@ class SQLiteStore:
     def _checkpoint(self, mode: str) -> None:
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(self._connect()) as connection:
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
-            connection.execute(f"PRAGMA wal_checkpoint({mode})")
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if mode == "RESTART":
+                # Other processes let go of what they hold when they next read, and then read past the log.
+                self._watch.mark(False)
+                connection.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT_MS}")
+                connection.execute("PRAGMA wal_checkpoint(RESTART)")
 
     def close(self) -> None:
         """Call when no change is under way."""
@@ -257,6 +331,7 @@ class SQLiteStore:
         if self._maintenance is not None:
             self._maintenance.cancel()
         self._thread.shutdown(wait=True)
+        self._let_go()
         self._reader.close()
         self._writer.close()
         self._watch.close()
@@ -283,7 +358,11 @@ class _SQLiteTransaction:
 
     def put(self, key: bytes, value: bytes) -> None:
         self._mark(is_watched(key))
-        self._connection.execute(_PUT, (key, value))
+        if len(key) + len(value) <= _INLINE_BYTES:
+            self._connection.execute(_PUT, (key, value, None))
+        else:
+            large = self._connection.execute(_PUT_LARGE, (value,)).lastrowid
+            self._connection.execute(_PUT, (key, b"", large))
 
     def delete(self, key: bytes) -> None:
         self._mark(is_watched(key))
@@ -311,7 +390,12 @@ class _SQLiteTransaction:
 
 
 def _pairs(
-    connection: sqlite3.Connection, start: bytes, end: bytes, reverse: bool, limit: int | None
+    connection: sqlite3.Connection,
+    start: bytes,
+    end: bytes,
+    reverse: bool,
+    limit: int | None,
+    before: Callable[[], None] | None = None,
 ) -> Iterator[tuple[bytes, bytes]]:
     """In chunks, each read to its end at once: an open cursor would be disturbed by a change's own writes, and would
     hold the connection at an old state for as long as somebody keeps it."""
@@ -319,6 +403,8 @@ def _pairs(
     left = limit
     while left is None or left > 0:
         size = _CHUNK if left is None else min(_CHUNK, left)
+        if before is not None:
+            before()
         rows = connection.execute(statement, (start, end, size)).fetchall()
         yield from rows
         if len(rows) < size:
