@@ -76,6 +76,40 @@ def test_a_search_merges_streams_and_pages(logs: Any) -> None:
     assert [event["message"] for event in window["events"]] == ["odd 2", "even 3", "odd 3"], "the end is inclusive"
 
 
+def test_a_search_opens_streams_in_either_order(logs: Any) -> None:
+    start = now() - 60_000
+    for number in range(12):
+        logs.create_log_stream(logGroupName="/a/group", logStreamName=f"many-{number:02}")
+        # Later ones begin earlier, and all but the last overlap with the next.
+        put(logs, f"many-{number:02}", *((start + 100 * (12 - number) + 60 * step, f"{number}") for step in range(3)))
+    asked = {"logGroupName": "/a/group", "logStreamNamePrefix": "many-"}
+    pages = logs.get_paginator("filter_log_events").paginate(**asked, PaginationConfig={"PageSize": 5})
+    events = [event for page in pages for event in page["events"]]
+    assert len(events) == 36
+    assert [event["timestamp"] for event in events] == sorted(event["timestamp"] for event in events)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        **asked, startFromHead=False, PaginationConfig={"PageSize": 5}
+    )
+    assert [event["eventId"] for page in pages for event in page["events"]] == [e["eventId"] for e in events[::-1]]
+
+
+def test_streams_are_listed_by_prefix_in_pages(logs: Any) -> None:
+    for name in ("a", "aa", "ab", "b", "ba"):
+        logs.create_log_stream(logGroupName="/a/group", logStreamName=name)
+
+    def listed(**asked: Any) -> list[str]:
+        pages = logs.get_paginator("describe_log_streams").paginate(
+            logGroupName="/a/group", **asked, PaginationConfig={"PageSize": 2}
+        )
+        return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+
+    assert listed(logStreamNamePrefix="a") == ["a", "aa", "ab"]
+    assert listed(logStreamNamePrefix="b") == ["b", "ba"]
+    assert listed(logStreamNamePrefix="a", descending=True) == ["ab", "aa", "a"]
+    assert listed() == ["a", "aa", "ab", "b", "ba", "one", "two"]
+    assert listed(descending=True) == ["two", "one", "ba", "b", "ab", "aa", "a"]
+
+
 def test_json_is_searched_by_its_members(logs: Any) -> None:
     lines = [
         {"level": "ERROR", "ms": 12, "at": {"place": "db"}},

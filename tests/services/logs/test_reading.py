@@ -1,6 +1,8 @@
 """Any mix of chunks is read in order, forwards and backwards, from any place to any other."""
 
 import asyncio
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from pileus.services.logs.events import _chunked
 from pileus.services.logs.reading import FIRST, LAST, Found, backwards, forwards
-from pileus.services.logs.records import CHUNKS, LogGroup, LogStream, append
+from pileus.services.logs.records import CHUNKS, Chunk, LogGroup, LogStream, append
 from pileus.store.sqlite import SQLiteStore
 
 GROUP = LogGroup(b"g" * 8, 0)
@@ -44,6 +46,54 @@ def test_all_events_in_order(store: Any, batches: list[list[int]], start: int, e
     ordered = sorted(expected, key=lambda found: found.position)
     assert list(forwards(store, GROUP, stream, FIRST, LAST)) == ordered
     assert list(backwards(store, GROUP, stream, FIRST, LAST)) == ordered[::-1]
+    for read, turned in ((forwards, 1), (backwards, -1)):
+        middle = ordered[len(ordered) // 2].position if ordered else FIRST
+        edges = (middle, LAST) if turned == 1 else (FIRST, middle)
+        beyond = [found for found in ordered if edges[0] < found.position < edges[1]]
+        assert list(read(store, GROUP, stream, *edges)) == beyond[::turned], "from one event on"
     inside = [found for found in ordered if start <= found.position[0] < end]
     assert list(forwards(store, GROUP, stream, (start, -1, 0), (end, -1, 0))) == inside
     assert list(backwards(store, GROUP, stream, (start, -1, 0), (end, -1, 0))) == inside[::-1]
+
+
+class Counting:
+    """A reader that counts the chunks that were taken from it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.taken = 0
+
+    def range(self, *arguments: Any, **options: Any) -> Iterator[Any]:
+        for pair in self._store.range(*arguments, **options):
+            self.taken += 1
+            yield pair
+
+
+def test_ten_of_thousands_in_one_millisecond_take_few_chunks(store: Any) -> None:
+    stream = LogStream(b"s" * 8, 0)
+
+    def write(tx: Any) -> None:
+        for number in range(2000):
+            append(tx, GROUP, stream, Chunk(1, [(5, str(number))], 30))
+
+    asyncio.run(store.transact(write))
+    for read, expected in ((forwards, range(10)), (backwards, range(1999, 1989, -1))):
+        reader: Any = Counting(store)
+        found = [event.message for event in islice(read(reader, GROUP, stream, FIRST, LAST), 10)]
+        assert found == [str(number) for number in expected]
+        assert reader.taken < 20
+
+
+def test_the_last_ten_of_a_long_stream_take_few_chunks(store: Any) -> None:
+    stream = LogStream(b"l" * 8, 0)
+    events = [(10 * number, f"event {number}") for number in range(20_000)]
+
+    def write(tx: Any) -> None:
+        for chunk in _chunked(events, 1):
+            append(tx, GROUP, stream, chunk)
+
+    asyncio.run(store.transact(write))
+    reader: Any = Counting(store)
+    found = [event.message for event in islice(backwards(reader, GROUP, stream, FIRST, LAST), 10)]
+    assert found == [text for _, text in events[:-11:-1]]
+    assert reader.taken < 5

@@ -29,6 +29,7 @@ from pileus.services.logs.records import (
     get_stream,
     milliseconds,
     resize,
+    streams_of,
 )
 from pileus.services.logs.streams import sequence_token
 from pileus.services.operation import Shape
@@ -186,11 +187,9 @@ async def filter_log_events(context: Context, request: Shape) -> Shape:
         raise invalid("The specified nextToken is invalid.")
     with context.store.snapshot() as reader:
         group = get_group(reader, name)
-        streams = {stream: get_stream(reader, group, stream) for stream in names or ()} or {
-            str(key[1]): stream
-            for key, stream in STREAMS.scan(reader, group.id)
-            if str(key[1]).startswith(prefix or "")
-        }
+        streams = {stream: get_stream(reader, group, stream) for stream in names or ()} or dict(
+            streams_of(reader, group, prefix or "")
+        )
         return _search(
             reader, group, streams, (after, before), resumed, matches, request.get("limit") or 10_000, reverse
         )
@@ -217,7 +216,10 @@ def _search(
     }
     read = backwards if reverse else forwards
 
-    def named(name: str, stream: LogStream) -> Iterator[tuple[tuple[int, str, int, int], Found]]:
+    def named(name: str, stream: LogStream) -> Iterator[tuple[tuple[int, str, int, int], Found | None]]:
+        # Nothing, where the stream begins: it is opened only once the search has come so far.
+        first, last = stream.first or 0, stream.last or 0
+        yield (min(last, before[0]), name, LAST[0], 0) if reverse else (max(first, after[0]), name, -1, 0), None
         for event in read(reader, group, stream, after, before):
             time, number, index = event.position
             yield (time, name, number, index), event
@@ -233,7 +235,7 @@ def _search(
     size = 0
     token: str | None = None
     last: tuple[Any, ...] = ()
-    for searched, (place, event) in enumerate(merged):
+    for searched, (place, event) in enumerate((place, event) for place, event in merged if event is not None):
         if resumed is not None and (place >= resumed if reverse else place <= resumed):
             continue
         length = len(event.message.encode()) + EVENT_OVERHEAD

@@ -1,12 +1,13 @@
 """What CloudWatch Logs keeps: groups, streams, and the events in chunks.
 
-A chunk is what one request brought to a stream, cut so that its events lie within ten seconds: a stream is read in the
+A chunk is what one request brought to a stream, cut so that its events lie within a second: a stream is read in the
 order of time with few chunks open. Chunks lie under short ids, so that a group's name may be long.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 
 import msgspec
 
@@ -16,9 +17,9 @@ from pileus.services.logs.names import GroupName
 from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records
 
-CHUNK_SPAN = 10_000
+CHUNK_SPAN = 1_000
 """Milliseconds."""
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 16 * 1024
 EVENT_OVERHEAD = 26
 """Bytes that each event counts beside its text, as AWS counts (https://aws.amazon.com/cloudwatch/pricing/)."""
 
@@ -49,12 +50,21 @@ class Chunk(msgspec.Struct, array_like=True):
     size: int
 
 
+class _Sized(msgspec.Struct, array_like=True):
+    """A chunk, its events left as they are."""
+
+    ingested: int
+    events: msgspec.Raw
+    size: int
+
+
 GROUPS = Records(LogGroup, "logs", "group")
 """(account, region, name)"""
 STREAMS = Records(LogStream, "logs", "stream")
 """(group's id, stream's name)"""
 CHUNKS = Records(Chunk, "logs", "chunk")
 """(group's id, stream's id, first event's milliseconds, sequence)"""
+_SIZED = Records(_Sized, "logs", "chunk")
 SIZES = Records(int, "logs", "size")
 """(group's id): stored bytes."""
 
@@ -75,6 +85,26 @@ def get_stream(reader: Reader, group: LogGroup, name: str) -> LogStream:
     if stream is None:
         raise AWSError("ResourceNotFoundException", "The specified log stream does not exist.")
     return stream
+
+
+def streams_of(
+    reader: Reader, group: LogGroup, prefix: str = "", *, after: str | None = None
+) -> Iterator[tuple[str, LogStream]]:
+    """Those whose names begin with `prefix`, by name; only those behind the name `after`."""
+    place = prefix if after is None else max(prefix, after)
+    exact = STREAMS.get(reader, group.id, prefix) if prefix and after is None else None
+    if exact is not None:
+        yield prefix, exact
+    for key, stream in STREAMS.scan(reader, group.id, after=(group.id, place) if place else None):
+        name = str(key[1])
+        if not name.startswith(prefix):
+            return
+        yield name, stream
+
+
+def stored_bytes(reader: Reader, group: LogGroup, stream: LogStream) -> int:
+    """Of all the stream's chunks; their events are not looked at."""
+    return sum(chunk.size for _, chunk in _SIZED.scan(reader, group.id, stream.id))
 
 
 def append(tx: Transaction, group: LogGroup, stream: LogStream, chunk: Chunk) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import takewhile
+
 from pileus.aws.errors import AWSError
 from pileus.services.context import Context
 from pileus.services.logs import service
@@ -16,6 +19,8 @@ from pileus.services.logs.records import (
     milliseconds,
     new_id,
     resize,
+    stored_bytes,
+    streams_of,
 )
 from pileus.services.operation import Shape
 from pileus.store import paging
@@ -40,7 +45,7 @@ async def delete_log_stream(context: Context, request: Shape) -> None:
     def change(tx: Transaction) -> None:
         group = get_group(tx, group_name(context, request))
         stream = get_stream(tx, group, request["logStreamName"])
-        resize(tx, group, -sum(chunk.size for _, chunk in CHUNKS.scan(tx, group.id, stream.id)))
+        resize(tx, group, -stored_bytes(tx, group, stream))
         STREAMS.delete(tx, group.id, request["logStreamName"])
         CHUNKS.delete_all(tx, group.id, stream.id)
 
@@ -60,21 +65,26 @@ async def describe_log_streams(context: Context, request: Shape) -> Shape:
         raise invalid("The specified nextToken is invalid.")
     descending = bool(request.get("descending"))
     limit = request.get("limit") or 50
+    rows: Iterable[tuple[tuple[int, str], LogStream]]
     if by_time:
         # The order changes with every event, so it is made anew for each page.
-        every = [((stream.last or 0, str(key[1])), stream) for key, stream in STREAMS.scan(context.store, group.id)]
+        every = [((stream.last or 0, each), stream) for each, stream in streams_of(context.store, group)]
         every.sort(key=lambda row: row[0], reverse=descending)
-        rows = iter(
+        rows = (
             row
             for row in every
             if after is None or (pack(*row[0]) < pack(*after) if descending else pack(*row[0]) > pack(*after))
         )
-    else:
+    elif descending:
         scanned = STREAMS.scan(
-            context.store, group.id, after=None if after is None else (group.id, after[1]), reverse=descending
+            context.store, group.id, after=None if after is None else (group.id, after[1]), reverse=True
         )
-        rows = iter(
-            ((0, str(key[1])), stream) for key, stream in scanned if str(key[1]).startswith(prefix)
+        reached = takewhile(lambda row: str(row[0][1]) >= prefix, scanned)
+        rows = (((0, str(key[1])), stream) for key, stream in reached if str(key[1]).startswith(prefix))
+    else:
+        shown_last = None if after is None else str(after[1])
+        rows = (
+            ((0, each), stream) for each, stream in streams_of(context.store, group, prefix, after=shown_last)
         )  # fmt: skip
     shown, token = paging.page(rows, limit)
     streams = []
