@@ -54,7 +54,9 @@ _DELETE_RANGE = "DELETE FROM pairs WHERE key >= ? AND key < ?"
 _LOCK_WAIT_SECONDS = 30
 _GROUP = 256
 """Most changes in one commit: bounds how long the event loop runs changes without looking elsewhere."""
+_FIRST_CHUNK = 16
 _CHUNK = 128
+"""Pairs that a range fetches at once: few at first, since most readers show a short page and want no more."""
 _REMEMBERED = 65_536
 """Most keys remembered: whoever asks for names that do not exist must not fill the memory."""
 _INLINE_BYTES = 1900
@@ -401,8 +403,9 @@ def _pairs(
     hold the connection at an old state for as long as somebody keeps it."""
     statement = _REVERSE if reverse else _FORWARD
     left = limit
+    chunk = _FIRST_CHUNK
     while left is None or left > 0:
-        size = _CHUNK if left is None else min(_CHUNK, left)
+        size = chunk if left is None else min(_CHUNK, left)
         if before is not None:
             before()
         rows = connection.execute(statement, (start, end, size)).fetchall()
@@ -415,6 +418,7 @@ def _pairs(
             start = rows[-1][0] + b"\0"
         if left is not None:
             left -= size
+        chunk = _CHUNK
 
 
 def _fail(group: list[_Pending], error: BaseException) -> None:
