@@ -1,38 +1,39 @@
-"""The floor of every figure: the HTTP server that Pileus's gateway runs on, answering a constant.
+"""The floor of every figure: the HTTP server of Pileus's gateway answering a constant, `/` little, `/large` 10 MB.
 
 python bench/constant.py PORT
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import socket
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-import uvicorn
+import uvloop
 
-_BODY = b'{"Item":{"id":{"S":"1"},"text":{"S":"buy milk"}}}'
-_START = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"application/x-amz-json-1.0"), (b"content-length", str(len(_BODY)).encode())],
-}
+from pileus.aws.body import read
+from pileus.aws.http import Request, Response
+from pileus.gateway.server import Server
+
+_LITTLE = b'{"Item":{"id":{"S":"1"},"text":{"S":"buy milk"}}}'
+_LARGE = bytes(10 << 20)
+_MOST = 1 << 20
 
 
-async def answer(
-    scope: dict[str, Any],
-    receive: Callable[[], Awaitable[dict[str, Any]]],
-    send: Callable[[dict[str, Any]], Awaitable[None]],
-) -> None:
-    while (await receive()).get("more_body"):
-        pass
-    await send(_START)
-    await send({"type": "http.response.body", "body": _BODY})
+async def respond(request: Request) -> Response:
+    await read(request.body, _MOST)
+    body = _LARGE if request.raw_path == "/large" else _LITTLE
+    return Response(200, {"content-type": "application/x-amz-json-1.0", "content-length": str(len(body))}, body)
+
+
+async def main(port: int) -> None:
+    listening = socket.create_server(("127.0.0.1", port))
+    gc.collect()
+    gc.freeze()
+    await Server(respond).start(listening)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        answer,
-        port=int(sys.argv[1]), loop="uvloop", http="httptools", lifespan="off", access_log=False, log_config=None,
-        server_header=False, date_header=False,
-    )  # fmt: skip
+    uvloop.run(main(int(sys.argv[1])))

@@ -99,6 +99,16 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
 
 
+def quiet(server: Server, patience: float = 5.0) -> None:
+    """Waits until what a server does after its start is done."""
+    until = time.perf_counter() + patience
+    while time.perf_counter() < until:
+        before = server.cpu()
+        time.sleep(0.5)
+        if server.cpu() - before < 0.02:
+            return
+
+
 @contextlib.contextmanager
 def folder(prefix: str) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix=f"pileus-bench-{prefix}-"))

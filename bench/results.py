@@ -44,6 +44,14 @@ class Cold:
     times: int
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One figure by size: microseconds of processor time for a request, or what its name says."""
+
+    what: str
+    values: dict[int, float]
+
+
 @dataclass(slots=True)
 class Results:
     machine: dict[str, str]

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +21,7 @@ import picture
 import table
 from contenders import HERE, ROOT, Contender, everyone, install
 from load import LoadError, drive
+from machine import described, now
 from processes import Server, StartError, folder
 from results import Figure, Results, Start, write
 from signed import Client, send
@@ -90,7 +87,7 @@ def main() -> int:
         and (contender.quick or not options.quick or options.only)
         and (contender.present or not contender.installed)
     ]
-    results = Results(machine=_machine(), commit=_commit(), began=_now(), quick=options.quick)
+    results = Results(**described(), quick=options.quick)
     connections = (16,) if options.quick else CONNECTIONS
     with contextlib.ExitStack() as stack:
         running = list(_start(stack, wanted, results))
@@ -104,7 +101,7 @@ def main() -> int:
                 results.cold += cold.measure(one.client, one.contender, times=3 if options.quick else 10)
     if not options.only or "limits" in options.only:
         results.limits = limits.measure(quick=options.quick)
-    results.ended = _now()
+    results.ended = now()
     print(table.of(results))
     write(results, options.output)
     print(f"{options.output}: compare with another by bench/compare.py", file=sys.stderr)
@@ -141,31 +138,6 @@ def _round(running: list[Running], results: Results, connections: int, seconds: 
             except LoadError as error:
                 one.failed[operation] = str(error)
                 print(f"{one.contender.name} {operation}, {connections} connections: {error}", file=sys.stderr)
-
-
-def _machine() -> dict[str, str]:
-    cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.processor(),
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpu": cpu,
-        "cores": str(os.cpu_count()),
-        "memory": f"{memory / 2**30:.1f} GiB",
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load": " ".join(f"{value:.2f}" for value in os.getloadavg()),
-    }
-
-
-def _commit() -> str:
-    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return ran.stdout.strip()
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _options() -> argparse.Namespace:

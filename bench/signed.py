@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import http.client
 import socket
@@ -21,9 +20,11 @@ _UNSENT = {"expect", "connection", "content-length", "host"}
 class Client:
     """boto3's clients for one endpoint and key. A caught request is good for minutes: signatures age."""
 
-    def __init__(self, endpoint: str, access_key_id: str, secret_access_key: str) -> None:
+    def __init__(
+        self, endpoint: str, access_key_id: str, secret_access_key: str, session_token: str | None = None
+    ) -> None:
         self.endpoint = endpoint
-        self._session = boto3.Session(access_key_id, secret_access_key, region_name=REGION)
+        self._session = boto3.Session(access_key_id, secret_access_key, session_token, region_name=REGION)
 
     @functools.cache  # noqa: B019  one per contender, and it ends with it
     def __call__(self, service: str) -> Any:
@@ -36,19 +37,20 @@ class Client:
         )
         return self._session.client(service, endpoint_url=self.endpoint, config=config)
 
+    @functools.cache  # noqa: B019
+    def _catching(self, service: str) -> Any:
+        """A client whose requests do not leave."""
+        client = self._session.client(service, endpoint_url=self.endpoint, config=self(service).meta.config)
+        client.meta.events.register("before-send", _catch)
+        return client
+
     def sign(self, service: str, operation: str, **parameters: Any) -> bytes:
         """The request's bytes, for HTTP/1.1."""
-        client = self._session.client(service, endpoint_url=self.endpoint, config=self(service).meta.config)
-        caught: list[AWSPreparedRequest] = []
-
-        def catch(request: AWSPreparedRequest, **_: Any) -> None:
-            caught.append(request)
-            raise _CaughtError
-
-        client.meta.events.register("before-send", catch)
-        with contextlib.suppress(_CaughtError):
+        client = self._catching(service)
+        try:
             getattr(client, operation)(**parameters)
-        (request,) = caught
+        except _CaughtError as caught:
+            request = caught.request
         body = request.body or b""
         if isinstance(body, str):
             body = body.encode()
@@ -65,7 +67,13 @@ def send(request: bytes, port: int) -> tuple[int, bytes]:
 
 
 class _CaughtError(Exception):
-    pass
+    def __init__(self, request: AWSPreparedRequest) -> None:
+        super().__init__()
+        self.request = request
+
+
+def _catch(request: AWSPreparedRequest, **_: Any) -> None:
+    raise _CaughtError(request)
 
 
 def plain(method: str, url: str, headers: Mapping[str, str | bytes] | None = None, body: bytes = b"") -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from results import Figure, Results
+from results import Figure, Growth, Results
 
 REFERENCE = "pileus relaxed ×1"
 
@@ -76,6 +76,16 @@ def _cells(figure: Figure | None, reference: Figure | None, floor: Figure | None
         f"{figure.rate / floor.rate:.2f}" if floor else "–",
         f"{figure.cpu:.0f}",
     ]
+
+
+def grown(rows: Sequence[Growth]) -> Iterator[str]:
+    sizes = list(rows[0].values)
+    cells = [["", *(f"{size:,}" for size in sizes), "last / first"]]
+    for row in rows:
+        values = [row.values.get(size) for size in sizes]
+        ratio = f"{values[-1] / values[0]:.2f}" if values[0] and values[-1] else "–"
+        cells.append([row.what, *(f"{value:,.0f}" if value is not None else "–" for value in values), ratio])
+    yield from aligned(cells)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
