@@ -77,6 +77,9 @@ def test_a_function_is_called_logged_and_called_again(run: Any, account: Any, tm
     assert re.search(r"^\d\d:\d\d:\d\d\.\d{3} told got bad$", run("logs").stdout, re.MULTILINE), "all functions, named"
     assert run("logs", "told", "--filter", '"got bad"').stdout.count("\n") == 1
     assert run("logs", "told", "--since", "soon").returncode == 1
+    unknown = run("logs", "absent")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("pileus: There is no function absent")
 
 
 def test_logs_are_followed(cloud: Any, run: Any, account: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pileus.cli.main import COMMANDS, GROUPS, load, run
+from pileus.cli.running import find
 
 
 def _modules(words: list[str], names: tuple[str, ...]) -> tuple[str, list[str]]:
@@ -57,9 +58,11 @@ def test_every_command_is_there_and_says_what_it_is_for(name: str) -> None:
         (["frobnicate"], "No such command 'frobnicate'. `pileus --help` lists what there is."),
         (["up", "--frobnicate"], "No such option: --frobnicate"),
         (["up", "--port", "many"], "--port"),
-        (["up", "--port", "70000"], "less than or equal to 65535"),
+        (["up", "--port", "70000"], "less than or equal to 65535. `pileus up --help`"),
+        (["up", "--durability", "maybe"], "'--durability': 'maybe' is not one of 'full', 'relaxed'. `pileus"),
         (["deploy"], "Missing option '--stack'"),
         (["deploy", "--stack", "x", "--target", "moon"], "moon"),
+        (["account", "create", " "], "An account needs a name"),
         (["account", "frobnicate"], "No such command 'frobnicate'. `pileus account --help` lists what there is."),
     ],
 )
@@ -76,6 +79,25 @@ def test_without_a_cloud_commands_say_how_to_get_one(tmp_path: Path, capsys: pyt
         assert run([*words, "--data", str(tmp_path)]) == 1
         told = capsys.readouterr()
         assert "pileus up" in told.err and told.err.count("\n") == 1
+
+
+def test_an_address_costs_little() -> None:
+    unwanted = ("botocore", "boto3", "rich", "cryptography", "pileus.gateway.cloud")
+    assert _modules(["env", "--data", "/nonexistent"], unwanted)[1] == []
+
+
+def test_the_data_directory_is_found_from_inside_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "guests" / "site"
+    inner.mkdir(parents=True)
+    (tmp_path / ".pileus").mkdir()
+    (tmp_path / ".pileus" / "running.json").write_text("{}")
+    monkeypatch.chdir(inner)
+    monkeypatch.setattr("pileus.cli.running.DEFAULT_DATA", Path(".pileus"))
+    assert find(Path(".pileus")) == tmp_path / ".pileus"
+    assert find(Path("other")) == Path("other")
+    with monkeypatch.context() as another:
+        another.setattr("os.getuid", lambda: 12345)
+        assert find(Path(".pileus")) == Path(".pileus"), "another user's says where our calls go"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,13 +97,13 @@ def logs(
     names = [_physical(session, stack, name) for name in functions]
     if stack and not functions:
         names = _functions_of(session, stack)
+    for name in names if not stack else ():
+        _check_known(session, client, name)
     start = int((time.time() - _seconds(since)) * 1000)
     printer = _Printer(named=len(names) != 1)
     seen: dict[str, int] = {}
     while True:
-        groups = [_GROUP_PREFIX + name.rpartition(":function:")[2].partition(":")[0] for name in names] or _groups(
-            client
-        )
+        groups = [_group(name) for name in names] or _groups(client)
         found = [event for group in groups for event in _events(client, group, start, pattern)]
         for event in sorted(found, key=lambda event: (event["timestamp"], event["eventId"])):
             if event["eventId"] not in seen:
@@ -144,6 +144,25 @@ def _style(message: str) -> str:
         return "dim"
     head = message[:200]
     return "red" if "[ERROR]" in head or "ERROR" in head.split() or "Traceback" in head else ""
+
+
+def _group(function: str) -> str:
+    """The log group of a function that is named or given by ARN."""
+    return _GROUP_PREFIX + function.rpartition(":function:")[2].partition(":")[0]
+
+
+def _check_known(session: Session, client: Any, function: str) -> None:
+    """A function that was not called yet has no logs; one that never was is a slip of the pen. Raises CommandError."""
+    group = _group(function)
+    found = client.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    if any(one["logGroupName"] == group for one in found):
+        return
+    functions = session.client("lambda")
+    try:
+        functions.get_function_configuration(FunctionName=function)
+    except functions.exceptions.ResourceNotFoundException:
+        hint = "a function of a stack goes by its logical id with --stack"
+        raise CommandError(f"There is no function {function}, and no log of one; {hint}.") from None
 
 
 def _groups(client: Any) -> list[str]:

@@ -108,7 +108,8 @@ def run(words: Sequence[str]) -> int:
             return error.exit_code
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "pileus"
-        print(f"{path}: {error.format_message()} `{path} --help` lists what there is.", file=sys.stderr)
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        print(f"{path}: {said}. `{path} --help` lists what there is.", file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if traceback_wanted():

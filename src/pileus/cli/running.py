@@ -21,7 +21,7 @@ Data = Annotated[Path, typer.Option("--data", help="The data directory of the cl
 @contextmanager
 def one_line() -> Iterator[None]:
     """What the cloud says of a failure is the line that the person reads."""
-    from pileus.gateway.cloud import CannotStartError
+    from pileus.gateway.data_directory import CannotStartError
 
     try:
         yield
@@ -31,16 +31,29 @@ def one_line() -> Iterator[None]:
         raise CommandError(error.message) from error
 
 
+def find(data: Path) -> Path:
+    """The data directory that `data` means: the default one is looked for in the folders around this one, too, so
+    that commands work inside a project. Another user's is never taken: its address would be told our calls."""
+    if data != DEFAULT_DATA or data.is_absolute():
+        return data
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        found = folder / data
+        if (found / "running.json").exists() and found.stat().st_uid == os.getuid():
+            return found
+    return data
+
+
 def variables(data: Path, account: str = "") -> dict[str, str]:
     """By which AWS's tools find the cloud, as the root of `account`, the first one where empty. Raises
     CommandError."""
-    from pileus.gateway import cloud as clouds
+    from pileus.gateway import data_directory
     from pileus.security import accounts
     from pileus.services.context import Settings
 
+    data = find(data)
     with one_line():
-        running = clouds.read_running(data)
-        store = clouds.open_store(Settings(data))
+        running = data_directory.read_running(data)
+        store = data_directory.open_store(Settings(data))
     key = accounts.root_key(store, account or accounts.FIRST_ACCOUNT)
     store.close()
     if key is None:

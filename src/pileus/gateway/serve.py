@@ -16,8 +16,9 @@ from typing import Any
 
 from pileus.aws.clock import Clock
 from pileus.gateway import cloud as clouds
+from pileus.gateway import data_directory
 from pileus.gateway.app import Gateway
-from pileus.gateway.cloud import CannotStartError
+from pileus.gateway.data_directory import CannotStartError
 from pileus.gateway.periodic import PeriodicWork
 from pileus.gateway.server import BACKLOG, Server, tls
 from pileus.services import all_services
@@ -30,17 +31,17 @@ _GRACE_SECONDS = 10
 
 def up(settings: Settings) -> int:
     """Runs the cloud until SIGTERM or SIGINT; the exit code. Raises CannotStartError."""
-    with clouds.lock(settings.data):
+    with data_directory.lock(settings.data):
         listening = _listen(settings)
         host, port = listening.getsockname()[:2]
         settings = dataclasses.replace(settings, port=port)
         _log_to(settings.data / "pileus.log")
-        store = clouds.open_store(settings)
+        store = data_directory.open_store(settings)
         asyncio.run(clouds.prepare(store, Clock()))
         store.close()
         shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host  # noqa: S104 - compared only
         address = f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}"
-        clouds.write_running(settings.data, address, settings.region)
+        data_directory.write_running(settings.data, address, settings.region)
         try:
             if settings.workers == 1:
                 return _run(_work(settings, listening, address, 0))

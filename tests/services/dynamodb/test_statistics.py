@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from pileus.aws.clock import Clock
-from pileus.gateway.cloud import open_cloud, open_store, prepare
+from pileus.gateway.cloud import open_cloud, prepare
+from pileus.gateway.data_directory import open_store
 from pileus.security.principals import root
 from pileus.services.context import Context, Settings
 from pileus.services.dynamodb import housekeeping, service, statistics
