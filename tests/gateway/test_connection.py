@@ -282,6 +282,24 @@ def test_a_body_that_nobody_reads_stops_the_reading() -> None:
     run(main())
 
 
+def test_a_body_whose_end_stopped_the_reading_does_not_stop_the_next_request() -> None:
+    gate = asyncio.Event()
+
+    async def respond(request: Request) -> Response:
+        await gate.wait()
+        return await _echo(request)
+
+    async def main() -> None:
+        client = Client(respond)
+        await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n" + b"a" * 500_000)
+        assert client.transport.paused
+        gate.set()
+        assert (await client.send(b"")) != b""
+        assert not client.transport.paused
+
+    run(main())
+
+
 def test_a_head_has_a_deadline_however_it_trickles() -> None:
     async def main() -> None:
         now = asyncio.get_running_loop().time()

@@ -11,27 +11,26 @@ _UPPER = string.ascii_uppercase + string.digits
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
-_random = b""
-_UUID_BYTES = 16
-_DRAWN_BYTES = 256 * _UUID_BYTES
+_beginning = ""
+_counter = 0
 
 
 def request_id() -> str:
-    """A version 4 UUID (RFC 9562, 5.4). The operating system's random bytes are drawn many at once: each draw is a
-    system call, and every request needs an id."""
-    global _random
-    if len(_random) < _UUID_BYTES:
-        _random = os.urandom(_DRAWN_BYTES)
-    digits, _random = _random[:_UUID_BYTES].hex(), _random[_UUID_BYTES:]
-    return (
-        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
-    )
+    """A UUID of version 4 by its form (RFC 9562, 5.4): what it begins with is random and the process's own, its end
+    counts from a random number on. No two are the same; nothing may rest on their not being guessed."""
+    global _beginning, _counter
+    if not _beginning:
+        digits = os.urandom(16).hex()
+        _beginning = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-"
+        _counter = int(digits[20:], 16)
+    _counter = (_counter + 1) & 0xFFFFFFFFFFFF
+    return f"{_beginning}{_counter:012x}"
 
 
 def _forget() -> None:
     """A forked process must not give the ids that its parent gives."""
-    global _random
-    _random = b""
+    global _beginning
+    _beginning = ""
 
 
 os.register_at_fork(after_in_child=_forget)

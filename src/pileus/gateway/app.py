@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from pileus.aws import body as bodies
 from pileus.aws.errors import AWSError, not_implemented
@@ -15,7 +16,7 @@ from pileus.gateway import admin, compression, cors, sites
 from pileus.gateway.body import STREAMING_MODES, Chunked, ClientGoneError, Hashed
 from pileus.gateway.dispatch import find, operate
 from pileus.gateway.protocols.checked import protocol_of
-from pileus.gateway.protocols.codec import ERROR_WRITERS, codec
+from pileus.gateway.protocols.codec import ERROR_WRITERS, Codec, codec
 from pileus.gateway.protocols.faults import fault, signature_fault
 from pileus.gateway.routing import Route, is_form, read_host, s3_routes, signing_name, tables
 from pileus.metering import units
@@ -89,30 +90,31 @@ class Gateway:
         service, name = route.service, route.operation
         if service not in all_services():
             raise AWSError("NotImplemented", f"Pileus does not have the service {service}.", status=501)
-        protocol = protocol_of(service)
         if not name:
+            protocol = protocol_of(service)
             if request.method == "POST" and service == "s3" and sites.is_form_upload(request):
                 return await post.upload(
                     self.cloud, self.authenticator, route.labels.get("Bucket", ""), request, identifier
                 )
             raise fault(service, protocol, "unknown-operation", _unknown(request, service, form))
-        known = all_services()[service]
-        streams = streaming_member(operation_model(service, name).input_shape) is not None and service == "s3"
-        if streams:
+        plan = _plan(service, name)
+        protocol = plan.protocol
+        if plan.streams:
             body = b""
             principal = self._authenticate_stream(request, service, name, protocol)
         elif service == "s3":
             principal = self._authenticate_stream(request, service, name, protocol)
-            body = await self._read(request, known.largest_body, service, protocol)
+            body = await self._read(request, plan.largest_body, service, protocol)
         else:
-            body = form or await self._read(request, known.largest_body, service, protocol)
-            principal = self._authenticate(request, service, name, protocol, body)
-            try:
-                body = compression.inflated(request, body, known.largest_body)
-            except compression.NotCompressedError as error:
-                raise fault(service, protocol, "serialization", str(error)) from None
-            except compression.TooLongError:
-                raise fault(service, protocol, "too-large") from None
+            body = form or await self._read(request, plan.largest_body, service, protocol)
+            principal = self._authenticate(request, plan, service, body)
+            if "content-encoding" in request.headers:
+                try:
+                    body = compression.inflated(request, body, plan.largest_body)
+                except compression.NotCompressedError as error:
+                    raise fault(service, protocol, "serialization", str(error)) from None
+                except compression.TooLongError:
+                    raise fault(service, protocol, "too-large") from None
         operation = find(service, name)
         context = Context(
             cloud=self.cloud,
@@ -129,8 +131,9 @@ class Gateway:
             host=request.host,
             query=request.query,
         )
-        wire = codec(service, name, known.opaque)
-        request.body = request.body if streams else bodies.Bytes(body)
+        wire = plan.codec
+        if not plan.streams:
+            request.body = bodies.Bytes(body)
         try:
             answer = await operate(context, operation, wire.decode(request, route.labels, body))
         except AWSError as error:
@@ -146,26 +149,26 @@ class Gateway:
         if service == "s3" and "Bucket" in route.labels:
             # Whoever owns the bucket pays (https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html).
             payer = sites.owner_of(self.cloud, route.labels["Bucket"]) or payer
-        self._count(payer, service, name, response)
+        self._count(payer, plan.unit, response)
         return response
 
-    def _count(self, payer: str, service: str, operation: str, response: Response) -> None:
+    def _count(self, payer: str, unit: str, response: Response) -> None:
         meter = self.cloud.meter
-        meter.add(payer, units.call(service, operation))
+        meter.add(payer, unit)
         body = response.body
         size = len(body) if isinstance(body, bytes) else int(response.headers.get("content-length", 0))
         if size:
             meter.add(payer, units.TRANSFER_OUT_BYTES, size)
 
-    def _authenticate(self, request: Request, service: str, name: str, protocol: str, body: bytes) -> Principal:
-        if not signature.is_signed(request) and is_public(service, name):
+    def _authenticate(self, request: Request, plan: _Plan, service: str, body: bytes) -> Principal:
+        if plan.is_public and not signature.is_signed(request):
             return ANONYMOUS
         digest = hashlib.sha256(body).hexdigest()
         try:
             claim = signature.parse(request)
-            return self.authenticator.authenticate(request, claim, signing_name(service), digest).principal
+            return self.authenticator.authenticate(request, claim, plan.signing_name, digest).principal
         except SignatureError as error:
-            raise signature_fault(service, protocol, error) from None
+            raise signature_fault(service, plan.protocol, error) from None
 
     def _authenticate_stream(self, request: Request, service: str, name: str, protocol: str) -> Principal:
         """S3 signs what the header says of the payload; the body is held against that while it is read."""
@@ -216,6 +219,35 @@ class Gateway:
 
     def _error(self, service: str, error: AWSError, identifier: str, request: Request) -> Response:
         return ERROR_WRITERS[protocol_of(service)](service, error, identifier, request)
+
+
+class _Plan(NamedTuple):
+    """What the path of a request asks of an operation, whoever calls it."""
+
+    protocol: str
+    signing_name: str
+    is_public: bool
+    streams: bool
+    """Whether the operation itself reads the body."""
+    largest_body: int
+    codec: Codec
+    unit: str
+    """Of the bill."""
+
+
+@cache
+def _plan(service: str, operation: str) -> _Plan:
+    declared = all_services()[service]
+    model = operation_model(service, operation)
+    return _Plan(
+        protocol_of(service),
+        signing_name(service),
+        is_public(service, operation),
+        service == "s3" and streaming_member(model.input_shape) is not None,
+        declared.largest_body,
+        codec(service, operation, declared.opaque),
+        units.call(service, operation),
+    )
 
 
 def _unknown(request: Request, service: str, form: bytes) -> str:

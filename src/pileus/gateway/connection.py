@@ -145,8 +145,8 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key = heads.name(name)
-        text = heads.text(value)
+        key = heads.NAMES.get(name) or heads.name(name)
+        text = value.decode() if value.isascii() else heads.text(value)
         headers = self._headers
         headers[key] = f"{headers[key]},{text}" if key in headers else text
 
@@ -243,6 +243,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._heard = self._loop.time()
+            self._resume()
 
     def _linger(self) -> None:
         """The answer came before the body did. To close at once would reset the connection and might take the answer

@@ -10,20 +10,18 @@ import httptools
 
 from pileus.aws.http import Response
 
-_names: dict[bytes, str] = {}
-_NAMES = 1024
-"""Names that are remembered, of any spelling: clients send the same few."""
-_LONGEST_NAME = 64
+NAMES: dict[bytes, str] = {}
+"""Names as they came, of any spelling, in lower case: clients send the same few."""
+_REMEMBERED = 1024
+_LONGEST = 64
 
 
 def name(raw: bytes) -> str:
-    """A header's name in lower case."""
-    known = _names.get(raw)
-    if known is None:
-        known = raw.decode("latin-1").lower()
-        if len(_names) < _NAMES and len(raw) <= _LONGEST_NAME:
-            _names[raw] = known
-    return known
+    """A header's name in lower case, remembered in NAMES."""
+    lower = raw.decode("latin-1").lower()
+    if len(NAMES) < _REMEMBERED and len(raw) <= _LONGEST:
+        NAMES[raw] = lower
+    return lower
 
 
 def text(raw: bytes) -> str:

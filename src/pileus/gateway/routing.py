@@ -7,7 +7,7 @@ never from what the client says it signed for: a scope that differs from the ser
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -248,6 +248,7 @@ class HostName(NamedTuple):
     function_url: str | None = None
 
 
+@lru_cache(maxsize=1024)
 def read_host(host: str) -> HostName:
     if host in ("localhost", "") or _IP.fullmatch(host):
         return HostName()

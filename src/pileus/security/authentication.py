@@ -8,7 +8,7 @@ from pileus.aws.clock import Clock
 from pileus.aws.http import Request
 from pileus.security import signature, signature_v2
 from pileus.security.accounts import ACCESS_KEYS, AccessKey
-from pileus.security.principals import Principal
+from pileus.security.principals import ANONYMOUS, Principal
 from pileus.security.signature import Claim, SignatureError
 from pileus.security.tokens import Opener
 from pileus.store.interface import Store
@@ -30,10 +30,19 @@ class Authenticated(NamedTuple):
     signing_key: bytes
 
 
+class _Known(NamedTuple):
+    """An access key as it was last read: its place in the store, what lay there, and what that means."""
+
+    place: bytes
+    stored: bytes | None
+    key: AccessKey | None
+    principal: Principal
+
+
 class Authenticator:
     def __init__(self, store: Store, opener: Opener, clock: Clock, region: str) -> None:
         self._store = store
-        self._keys: dict[str, tuple[bytes, AccessKey]] = {}
+        self._keys: dict[str, _Known] = {}
         self._opener = opener
         self._clock = clock
         self._region = region
@@ -93,18 +102,18 @@ class Authenticator:
             if principal.access_key_id != claim.access_key_id:
                 raise SignatureError("invalid-token")
             return secret, principal
-        key = self._access_key(claim.access_key_id)
-        if key is None or key.status != "Active":
+        known = self._access_key(claim.access_key_id)
+        if known.key is None or known.key.status != "Active":
             raise SignatureError("unknown-key")
-        return key.secret, key.principal()
+        return known.key.secret, known.principal
 
-    def _access_key(self, key_id: str) -> AccessKey | None:
-        stored = self._store.recall(ACCESS_KEYS.key(key_id))
-        if stored is None:
-            return None
+    def _access_key(self, key_id: str) -> _Known:
         known = self._keys.get(key_id)
-        if known is None or known[0] != stored:
+        place = known.place if known is not None else ACCESS_KEYS.key(key_id)
+        stored = self._store.recall(place)
+        if known is None or known.stored != stored:
+            key = ACCESS_KEYS.decode(stored) if stored is not None else None
             if len(self._keys) >= _REMEMBERED_KEYS:
                 self._keys.clear()
-            known = self._keys[key_id] = (stored, ACCESS_KEYS.decode(stored))
-        return known[1]
+            known = self._keys[key_id] = _Known(place, stored, key, ANONYMOUS if key is None else key.principal())
+        return known

@@ -15,6 +15,8 @@ import hmac
 import re
 import time
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote, unquote_to_bytes
@@ -74,7 +76,7 @@ class Claim:
 
 def is_signed(request: Request) -> bool:
     return (
-        "authorization" in request.headers
+        bool(request.headers.get("authorization"))
         or "X-Amz-Signature=" in request.query
         or "X-Amz-Algorithm=" in request.query
         or "X-Amz-Credential=" in request.query
@@ -93,6 +95,11 @@ _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]{8}/[^/,\s]*/([^/,\s]+)/")
 _SCOPE_IN_QUERY = re.compile(
     r"X-Amz-Credential=[^&]+?(?:%2F|/)[0-9]{8}(?:%2F|/)[^&/%]*(?:%2F|/)([^&/%]+)(?:%2F|/)", re.I
 )
+_HEADER = re.compile(
+    rf"{ALGORITHM} Credential=([^/,\s]+)/([0-9]{{8}})/([^/,\s]*)/([^/,\s]*)/aws4_request, ?"
+    r"SignedHeaders=([^,=\s]+), ?Signature=([0-9a-f]{64})\Z"
+)
+"""As all SDKs write it."""
 _CREDENTIAL = re.compile(r"(.+)/([0-9]{8})/([^/]*)/([^/]*)/aws4_request\Z")
 _EXPIRES = re.compile(r"-?[0-9]{1,11}\Z")
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
@@ -101,7 +108,7 @@ _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
 def parse(request: Request) -> Claim:
     """Raises SignatureError (missing, incomplete, algorithm)."""
     header = request.headers.get("authorization")
-    if header is not None:
+    if header:
         if "X-Amz-Signature=" in request.query:
             raise SignatureError(
                 "incomplete",
@@ -115,6 +122,13 @@ def parse(request: Request) -> Claim:
 
 
 def _parse_header(request: Request, header: str) -> Claim:
+    headers = request.headers
+    found = _HEADER.match(header)
+    timestamp = headers.get("x-amz-date", "")
+    if found and header.isascii() and _TIMESTAMP.match(timestamp):
+        key, date, region, service, signed, signature = found.groups()
+        token = headers.get("x-amz-security-token", "")
+        return Claim(key, date, region, service, signed.split(";"), signature, timestamp, token, False)
     algorithm, _, rest = header.partition(" ")
     if algorithm != ALGORITHM:
         kind: Kind = "algorithm" if algorithm.startswith("AWS4-") or algorithm == "AWS" else "incomplete"
@@ -124,7 +138,7 @@ def _parse_header(request: Request, header: str) -> Claim:
         name, _, value = piece.strip().partition("=")
         fields[name] = value
     absent = [name for name in ("Credential", "Signature", "SignedHeaders") if not fields.get(name)]
-    timestamp = request.headers.get("x-amz-date") or _from_date_header(request.headers.get("date", ""))
+    timestamp = timestamp or _from_date_header(headers.get("date", ""))
     problems = [f"Authorization header requires '{name}' parameter." for name in absent]
     if not timestamp:
         problems.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
@@ -135,7 +149,7 @@ def _parse_header(request: Request, header: str) -> Claim:
         fields["SignedHeaders"],
         fields["Signature"],
         timestamp,
-        request.headers.get("x-amz-security-token", ""),
+        headers.get("x-amz-security-token", ""),
         presigned=False,
     )
 
@@ -189,11 +203,13 @@ def _claim(credential: str, signed: str, signature: str, timestamp: str, token: 
 
 
 def _from_date_header(value: str) -> str:
-    """A Date header (RFC 9110, 5.6.7), as X-Amz-Date writes it; empty where it is none."""
+    """A Date header (RFC 9110, 5.6.7, or with an offset, as boto3 sends it), as X-Amz-Date writes it; empty where it is
+    none."""
     try:
-        return time.strftime("%Y%m%dT%H%M%SZ", time.strptime(value, "%a, %d %b %Y %H:%M:%S GMT"))
+        found = parsedate_to_datetime(value)
     except ValueError:
         return value if _TIMESTAMP.match(value) else ""
+    return (found.astimezone(UTC) if found.tzinfo else found).strftime("%Y%m%dT%H%M%SZ")
 
 
 @lru_cache(maxsize=1024)  # a client signs many requests within one second
@@ -283,7 +299,9 @@ def canonical_request(request: Request, claim: Claim, payload_hash: str, *, skip
     path = canonical_path(request.raw_path, claim.service)
     query = canonical_query(request.query, presigned=claim.presigned, skip_token=skip_token)
     headers = request.headers
-    lines = "".join(f"{name}:{_trim(headers.get(name, ''))}\n" for name in claim.signed_headers)
+    lines = "".join([f"{name}:{headers.get(name, '')}\n" for name in claim.signed_headers])
+    if "  " in lines or ": " in lines or " \n" in lines:
+        lines = "".join([f"{name}:{_trim(headers.get(name, ''))}\n" for name in claim.signed_headers])
     return f"{request.method}\n{path}\n{query}\n{lines}\n{';'.join(claim.signed_headers)}\n{payload_hash}"
 
 

@@ -36,6 +36,10 @@ class Pieces:
         self.length: int | None = len(data)
         self.trailers: dict[str, str] = {}
 
+    @property
+    def whole(self) -> bytes | None:
+        return None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.data), self.size):
             yield self.data[start : start + self.size]

@@ -14,6 +14,7 @@ from pileus.gateway.protocols.checked import Checked, status_of
 from pileus.gateway.protocols.convert import WrongTypeError
 from pileus.gateway.protocols.rest import Binding
 from pileus.gateway.protocols.xml import DECLARATION, MalformedXMLError, escape
+from pileus.services.operation import HEADERS
 
 _TYPE = "application/xml"
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -92,6 +93,7 @@ class RestXML:
         status, headers = self._binding.place(answer)
         headers["x-amz-request-id"] = request_id
         headers["x-amz-id-2"] = request_id
+        headers |= answer.get(HEADERS, {})
         if "content-range" in headers and status == 200:
             status = 206
         payload = self._binding.output_payload

@@ -94,7 +94,11 @@ async def receive(
     data: bytes | None = None
     stream = _hashed(body, digests, part, limit)
     if body.length is not None and body.length <= SMALL:
-        plain = b"".join([piece async for piece in stream])
+        whole = body.whole
+        if whole is not None:
+            digests.update(whole)
+            part.size = len(whole)
+        plain = whole if whole is not None else b"".join([piece async for piece in stream])
         if key and plain:
             data = b"".join([piece async for piece in encryption.encrypt(Bytes(plain), key, part.nonce)])
         else:

@@ -90,6 +90,10 @@ class _Stream:
         self.length: int | None = length
         self.trailers: dict[str, str] = {}
 
+    @property
+    def whole(self) -> bytes | None:
+        return self._pieces if isinstance(self._pieces, bytes) else None
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return contents.pieces_of(self._pieces)
 
