@@ -49,7 +49,7 @@ _HARMLESS = frozenset(
 
 
 def is_used(request: Request) -> bool:
-    header = request.headers.get("authorization")
+    header = request.headers.get("authorization") or None
     return header.startswith(SCHEME) if header is not None else "AWSAccessKeyId=" in request.query
 
 
@@ -58,7 +58,7 @@ def parse(request: Request, region: str) -> Claim:
     if region not in _REGIONS:
         raise SignatureError("algorithm")
     parameters = _parameters(request)
-    header = request.headers.get("authorization")
+    header = request.headers.get("authorization") or None
     return _of_query(parameters, region) if header is None else _of_header(request, header, parameters, region)
 
 

@@ -29,6 +29,9 @@ Shape = dict[str, Any]
 Function = Callable[["Context", Shape], Awaitable[Shape | None]]
 
 
+HEADERS = "\0headers"
+"""In an answer: headers that its model has no members for."""
+
 AccessRule = Callable[["Context", Shape], Access | Iterable[Access]]
 
 

@@ -85,7 +85,8 @@ def validate(text: str, kind: Kind) -> dict[str, Any]:
         raise malformed(OLD)
     _check_legacy(statements)
     sids = [statement["Sid"] for statement in statements if statement.get("Sid")]
-    if len(sids) != len(set(sids)):
+    # Bucket policies have always been taken with the same one twice; those of IAM never.
+    if kind != "resource" and len(sids) != len(set(sids)):
         raise malformed("Statement IDs (SID) in a single policy must be unique.")
     if not all(_names(statement, "Action") for statement in statements):
         raise malformed("Policy statement must contain actions.")

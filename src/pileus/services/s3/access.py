@@ -114,7 +114,7 @@ def request_keys(context: Context, request: Mapping[str, Any], bucket: Bucket) -
 
 def _signature_keys(context: Context) -> dict[str, str]:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html"""
-    header, query = context.headers.get("authorization"), context.query
+    header, query = context.headers.get("authorization") or None, context.query
     keys = {"s3:authtype": "REST-HEADER" if header is not None else "REST-QUERY-STRING"}
     if (header is not None and header.startswith("AWS ")) or (header is None and "AWSAccessKeyId=" in query):
         return keys | {"s3:signatureversion": "AWS"}

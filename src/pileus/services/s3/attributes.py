@@ -55,8 +55,8 @@ async def get_object_attributes(context: Context, request: Shape) -> Shape:
 
 
 def _parts(version: Version, parts: list[Part], request: Shape) -> dict[str, Any]:
-    if version.checksum_type != "COMPOSITE":
-        return {"TotalPartsCount": version.parts_count}
+    """S3 tells the parts of composite checksums only; sizes and numbers are known here for all, and told."""
+    composite = version.checksum_type == "COMPOSITE"
     limit = limit_of(request, "MaxParts")
     after = int(request.get("PartNumberMarker") or 0)
     # Parts of a completed object are numbered anew from 1.
@@ -69,7 +69,11 @@ def _parts(version: Version, parts: list[Part], request: Shape) -> dict[str, Any
         "MaxParts": limit,
         "IsTruncated": len(numbered) > limit,
         "Parts": [
-            {"PartNumber": number, "Size": part.size, f"Checksum{version.checksum_algorithm}": part.checksum}
+            {
+                "PartNumber": number,
+                "Size": part.size,
+                **({f"Checksum{version.checksum_algorithm}": part.checksum} if composite else {}),
+            }
             for number, part in shown
         ],
     }

@@ -113,13 +113,16 @@ def declared(request: Mapping[str, Any], headers: Mapping[str, str]) -> Declared
 
 def check(algorithm: Algorithm, value: str) -> str:
     """`value` itself. Raises InvalidRequest where it cannot be a checksum of that algorithm."""
-    try:
-        fits = len(base64.b64decode(value, validate=True)) == algorithm.size
-    except (binascii.Error, ValueError):
-        fits = False
-    if not fits:
+    if not fits(algorithm, value):
         raise AWSError("InvalidRequest", f"Value for {algorithm.header} header is invalid.", status=400)
     return value
+
+
+def fits(algorithm: Algorithm, value: str) -> bool:
+    try:
+        return len(base64.b64decode(value, validate=True)) == algorithm.size
+    except (binascii.Error, ValueError):
+        return False
 
 
 def encode(digest: bytes) -> str:

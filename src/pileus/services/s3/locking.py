@@ -53,7 +53,12 @@ def _check_default(retention: Mapping[str, Any]) -> None:
     if retention.get("Mode") not in lock.MODES or (days is None) == (years is None):
         raise AWSError("MalformedXML", _MALFORMED, status=400)
     if (days or years or 0) <= 0:
-        raise AWSError("InvalidArgument", "Default retention period must be a positive integer value.", status=400)
+        raise AWSError(
+            "InvalidArgument",
+            "Default retention period must be a positive integer value.",
+            status=400,
+            ArgumentName="Days" if years is None else "Years",
+        )
     if (days or 0) > 36_500 or (years or 0) > 100:
         raise AWSError("InvalidArgument", "Default retention period is too large.", status=400)
 

@@ -217,8 +217,6 @@ def _describe(
 
 def _shown_checksum(version: Version, parts: list[Part], number: int | None, stretch: Stretch | None) -> dict[str, str]:
     if number is not None and version.parts_count:
-        if version.checksum_type != "COMPOSITE":
-            return {}
         checksum = parts[number - 1].checksum
         return {f"Checksum{version.checksum_algorithm}": checksum, "ChecksumType": version.checksum_type}
     return {} if stretch is not None and number is None else checksum_members(version)

@@ -54,16 +54,9 @@ def check_write(head: Version | None, request: Mapping[str, Any], key: str) -> N
             raise no_such_key(key)
         if not matches(match, current.etag):
             raise failed("If-Match")
-    if none_match is not None:
-        if none_match.strip() != "*":
-            raise AWSError(
-                "NotImplemented",
-                "A header you provided implies functionality that is not implemented",
-                status=501,
-                Header="If-None-Match",
-            )
-        if current is not None:
-            raise failed("If-None-Match")
+    # S3 takes the asterisk alone and refuses entity tags as not implemented; here they mean what RFC 9110 says.
+    if none_match is not None and current is not None and matches(none_match, current.etag):
+        raise failed("If-None-Match")
 
 
 def check_delete(version: Version | None, request: Mapping[str, Any]) -> None:

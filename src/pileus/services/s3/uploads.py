@@ -20,7 +20,7 @@ from urllib.parse import quote
 from pileus.aws.errors import AWSError
 from pileus.security.policy.document import Policy, parse
 from pileus.services.context import Cloud, Context
-from pileus.services.operation import Access, AccessRule, Shape
+from pileus.services.operation import HEADERS, Access, AccessRule, Shape
 from pileus.services.s3 import (
     access,
     checksums,
@@ -255,6 +255,7 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
     upload = find(context.store, request)
     part_key(context, bucket, upload, request)
     _check_mode(upload, request)
+    _check_whole(upload, request)
     parts = _chosen(listed, {part.number: part for part in parts_of(context.store, upload.id)}, upload)
     size = sum(part.size for part in parts)
     if size > LARGEST_OBJECT:
@@ -304,11 +305,17 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
     contents.blobs(context.cloud).delete(gone)
     answer = _answer(context, bucket, key, version.etag)
     answer |= encryption.described(upload.properties.encryption)
-    for member in ("SSECustomerAlgorithm", "SSECustomerKeyMD5"):
-        answer.pop(member, None)
+    answer[HEADERS] = _customer_headers(answer)
     answer |= objects.checksum_members(version)
     answer |= writing.shown_version(bucket, version)
     return answer | lifecycle_rules.expiration_member(bucket, key, version)
+
+
+def _customer_headers(answer: Shape) -> dict[str, str]:
+    """Those of SSE-C, which the models have for every answer but this operation's."""
+    prefix = "x-amz-server-side-encryption-customer"
+    names = {"SSECustomerAlgorithm": f"{prefix}-algorithm", "SSECustomerKeyMD5": f"{prefix}-key-md5"}
+    return {header: answer.pop(member) for member, header in names.items() if member in answer}
 
 
 def _check_mode(upload: Upload, request: Mapping[str, Any]) -> None:
@@ -320,6 +327,14 @@ def _check_mode(upload: Upload, request: Mapping[str, Any]) -> None:
             "mode.",
             status=400,
         )
+
+
+def _check_whole(upload: Upload, request: Mapping[str, Any]) -> None:
+    """What cannot be the object's checksum is not it, whatever the parts are."""
+    algorithm = checksums.ALGORITHMS[upload.checksum_algorithm]
+    given = request.get(algorithm.member)
+    if given is not None and not checksums.fits(algorithm, given.partition("-")[0]):
+        raise checksums.mismatch(algorithm.name.lower())
 
 
 def _answer(context: Context, bucket: Bucket, key: str, etag: str) -> Shape:
@@ -338,7 +353,7 @@ def _chosen(listed: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], u
             status=400,
         )
     numbers = [item.get("PartNumber") or 0 for item in listed]
-    if any(later <= earlier for earlier, later in pairwise(numbers)):
+    if any(later < earlier for earlier, later in pairwise(numbers)):
         raise AWSError(
             "InvalidPartOrder",
             "The list of parts was not in ascending order. Parts must be ordered by part number.",
@@ -346,7 +361,8 @@ def _chosen(listed: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], u
         )
     parts = []
     algorithm = checksums.ALGORITHMS[upload.checksum_algorithm]
-    for number, item in zip(numbers, listed, strict=True):
+    # A part that was sent twice at a time may be listed twice: the later mention counts, as the later part does.
+    for number, item in dict(zip(numbers, listed, strict=True)).items():
         part = uploaded.get(number)
         given = item.get(algorithm.member)
         if part is None or part.etag != (item.get("ETag") or "").strip('"'):
