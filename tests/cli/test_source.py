@@ -91,7 +91,12 @@ def test_what_the_cloud_says_gets_its_line(tmp_path: Path) -> None:
 def test_sites_are_found_and_checked(tmp_path: Path) -> None:
     bucket = "Resources:\n  S:\n    Type: AWS::S3::Bucket\n    Metadata: {Pileus: %s}\n"
     (site,) = _source(tmp_path, bucket % "{Site: ./dist, Build: make, Config: c.json}").sites()
-    assert site == ("S", tmp_path / "dist", "make", "c.json")
-    for wrong in ("{Site: 3}", "{Sight: x}", "[x]", "x"):
+    assert site == ("S", tmp_path / "dist", "make", "c.json", ())
+    (tmp_path / "shared").mkdir()
+    (site,) = _source(tmp_path, bucket % "{Site: ./dist, Build: make, Sources: [shared]}").sites()
+    assert site.sources == (tmp_path / "shared",)
+    with pytest.raises(CommandError, match=r"template\.yaml:4: .*absent does not exist"):
+        _source(tmp_path, bucket % "{Site: ./dist, Build: make, Sources: [absent]}").sites()
+    for wrong in ("{Site: 3}", "{Sight: x}", "[x]", "x", "{Site: x, Sources: y}", "{Site: x, Sources: [1]}"):
         with pytest.raises(CommandError, match=r"template\.yaml:4: Metadata\.Pileus"):
             _source(tmp_path, bucket % wrong).sites()

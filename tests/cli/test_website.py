@@ -98,6 +98,20 @@ def test_a_site_is_built_when_its_sources_changed(tmp_path: Path) -> None:
     assert (work / "dist" / "out").read_text() == "2"
 
 
+def test_a_site_is_built_when_what_it_borrows_changed(tmp_path: Path) -> None:
+    work, shared = tmp_path / "site", tmp_path / "shared"
+    work.mkdir()
+    shared.mkdir()
+    (work / "package.json").write_text("{}")
+    (shared / "source").write_text("1")
+    site = Site("Site", work / "dist", "mkdir -p dist && cp ../shared/source dist/out", "", (shared,))
+    assert build(site, tmp_path)
+    assert not build(site, tmp_path)
+    (shared / "source").write_text("2")
+    assert build(site, tmp_path)
+    assert (work / "dist" / "out").read_text() == "2"
+
+
 def test_builds_that_fail_say_so_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="does not exist"):
         build(Site("Site", tmp_path / "dist", "", ""), tmp_path)

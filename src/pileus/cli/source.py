@@ -40,12 +40,14 @@ _LOCALS = {
 
 
 class Site(NamedTuple):
-    """What `Metadata: {Pileus: {Site: …, Build: …, Config: …}}` of a bucket says of its website."""
+    """What `Metadata: {Pileus: {Site: …, Build: …, Sources: […], Config: …}}` of a bucket says of its website."""
 
     logical_id: str
     folder: Path
     build: str
     config: str
+    sources: tuple[Path, ...] = ()
+    """Folders outside the build's own that it reads."""
 
 
 class Source:
@@ -114,12 +116,19 @@ class Source:
             if said is None:
                 continue
             path = ("Resources", name, "Metadata", "Pileus")
-            unknown = sorted(set(said) - {"Site", "Build", "Config"}) if isinstance(said, dict) else ["?"]
-            if unknown or not isinstance(said.get("Site"), str) or resource["Type"] != "AWS::S3::Bucket":
-                message = "Metadata.Pileus of a bucket takes Site (a folder), and Build and Config if wanted."
+            if resource["Type"] != "AWS::S3::Bucket" or not _describes_site(said):
+                message = (
+                    "Metadata.Pileus of a bucket takes Site (a folder), and if wanted Build and Config, and Sources"
+                    " (a list of folders that the build reads besides its own)."
+                )
                 raise self.error(message, path)
-            folder = self.path.parent / said["Site"]
-            found.append(Site(name, folder, str(said.get("Build") or ""), str(said.get("Config") or "")))
+            here = self.path.parent
+            sources = tuple(here / folder for folder in said.get("Sources") or [])
+            for folder in sources:
+                if not folder.is_dir():
+                    raise self.error(f"{folder} does not exist.", (*path, "Sources"))
+            build, config = str(said.get("Build") or ""), str(said.get("Config") or "")
+            found.append(Site(name, here / said["Site"], build, config, sources))
         return found
 
     def packaged(self, parameters: Mapping[str, str], place: Callable[[str, bytes], str], *, for_aws: bool) -> str:
@@ -175,3 +184,11 @@ def _local_folders(value: dict[str, Any]) -> Iterator[tuple[documents.Path, dict
 
 def _is_local(value: Any) -> bool:
     return isinstance(value, str) and not _REMOTE.match(value)
+
+
+def _describes_site(said: Any) -> bool:
+    if not isinstance(said, dict) or set(said) - {"Site", "Build", "Sources", "Config"}:
+        return False
+    sources = said.get("Sources") or []
+    listed = isinstance(sources, list) and all(isinstance(folder, str) for folder in sources)
+    return listed and isinstance(said.get("Site"), str)

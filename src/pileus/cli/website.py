@@ -54,7 +54,8 @@ def build(site: Site, base: Path) -> bool:
             )
         return False
     work = next((folder for folder in site.folder.parents if (folder / "package.json").is_file()), base)
-    state = hash_of(work, without=frozenset({site.folder})) + site.build
+    read = (work, *site.sources)
+    state = "".join(hash_of(folder, without=frozenset({site.folder})) for folder in read) + site.build
     stamp = cache() / "sites" / hashlib.sha256(str(site.folder.resolve()).encode()).hexdigest()
     if site.folder.is_dir() and stamp.is_file() and stamp.read_text() == state:
         return False

@@ -233,8 +233,13 @@ class TestTokensThatAreNotToBeTrusted:
     def test_another_user_s_identity(self, app: Any) -> None:
         victim = app.login("victim")["IdentityId"]
         token = app.login("eve")["Token"]
-        code, _ = refusal(app.public.get_credentials_for_identity, IdentityId=victim, Logins={COGNITO: token})
-        assert code in ("NotAuthorizedException", "ResourceConflictException")
+        for call in (app.public.get_credentials_for_identity, app.public.get_open_id_token):
+            code, message = refusal(call, IdentityId=victim, Logins={COGNITO: token})
+            assert code == "NotAuthorizedException" and message.startswith("Logins don't match.")
+        code, message = refusal(app.public.get_id, IdentityPoolId=app.pool, Logins={COGNITO: token})
+        assert (code, message) == (
+            "NotAuthorizedException", "Invalid login token. Can't pass in a Cognito token.",
+        )  # fmt: skip
         code, _ = refusal(app.login, user="eve", IdentityId=victim)
         assert code == "DeveloperUserAlreadyRegisteredException"
 
@@ -431,6 +436,18 @@ class TestOpenIDLogins:
         assert insider.client("dynamodb").list_tables()["TableNames"] == []
         outsider = social.using(self.credentials(social, provider, provider.token(team="x")))
         assert refusal(outsider.client("dynamodb").list_tables)[0] == "AccessDeniedException"
+
+    def test_whoever_came_by_another_provider_shows_its_token_again(self, social: Any, provider: Any) -> None:
+        token = provider.token("alice")
+        alice = social.public.get_id(IdentityPoolId=social.pool, Logins={provider.name: token})["IdentityId"]
+        login = social.owner.get_open_id_token_for_developer_identity
+        named: dict[str, Any] = {"IdentityPoolId": social.pool, "IdentityId": alice}
+        code, message = refusal(login, Logins={PROVIDER: "alice"}, **named)
+        assert code == "NotAuthorizedException" and message.startswith("Logins don't match.")
+        assert login(Logins={PROVIDER: "alice", provider.name: token}, **named)["IdentityId"] == alice
+        own = login(Logins={PROVIDER: "alice"}, **named)["Token"]
+        code, message = refusal(login, Logins={PROVIDER: "alice", COGNITO: own}, **named)
+        assert message == "Invalid login token. Can't pass in a Cognito token."
 
     def test_logins_are_linked_and_unlinked(self, social: Any, provider: Any) -> None:
         token = provider.token("alice")

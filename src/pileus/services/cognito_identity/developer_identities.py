@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pileus.aws.errors import AWSError
 from pileus.services.cognito_identity import service
-from pileus.services.cognito_identity.errors import invalid_parameter, not_found, resource_conflict
+from pileus.services.cognito_identity.errors import invalid_parameter, logins_mismatch, not_found, resource_conflict
 from pileus.services.cognito_identity.identities import new_identity
-from pileus.services.cognito_identity.logins import prove
+from pileus.services.cognito_identity.logins import Login, prove
 from pileus.services.cognito_identity.records import (
     LOGINS,
     Identity,
@@ -45,7 +45,10 @@ async def get_open_id_token_for_developer_identity(context: Context, request: Sh
     if user is None:
         _check_provider(pool, None)
         raise invalid_parameter("Please provide a valid developer provider name for this identity pool.")
-    others = await prove(context, pool, logins)
+    others = await prove(context, pool, logins, own=False)
+
+    def owned_by(tx: Transaction, login: Login) -> str | None:
+        return LOGINS.get(tx, pool.id, login.provider, login.subject)
 
     def find(tx: Transaction) -> Identity:
         owner = LOGINS.get(tx, pool.id, pool.developer_provider, user)
@@ -61,10 +64,14 @@ async def get_open_id_token_for_developer_identity(context: Context, request: Sh
         if identity.pool != pool.id:
             raise not_found("Identity", identity.id)
         before = dict(identity.logins)
+        providers = {name for name in before if name != pool.developer_provider}
+        if not owner and providers and not any(owned_by(tx, login) == identity.id for login in others):
+            # Whoever came by another provider's token has to show it once more.
+            raise logins_mismatch()
         if not owner:
             link(tx, identity, pool.developer_provider, user)
         for login in others:
-            linked = LOGINS.get(tx, pool.id, login.provider, login.subject)
+            linked = owned_by(tx, login)
             if linked not in (None, identity.id):
                 raise resource_conflict("Login is already linked to another account.")
             if linked is None:

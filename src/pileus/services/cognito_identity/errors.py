@@ -13,6 +13,12 @@ def not_authorized(message: str) -> AWSError:
     return AWSError("NotAuthorizedException", message, status=400)
 
 
+def logins_mismatch() -> AWSError:
+    return not_authorized(
+        "Logins don't match. Please include at least one valid login for this identity or identity pool."
+    )
+
+
 def not_found(kind: str, name: str) -> AWSError:
     return AWSError("ResourceNotFoundException", f"{kind} '{name}' not found.", status=400)
 

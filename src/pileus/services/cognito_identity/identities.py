@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pileus.services.cognito_identity import service
-from pileus.services.cognito_identity.errors import invalid_parameter, not_authorized, not_found, resource_conflict
+from pileus.services.cognito_identity.errors import (
+    invalid_parameter,
+    logins_mismatch,
+    not_authorized,
+    not_found,
+    resource_conflict,
+)
 from pileus.services.cognito_identity.logins import Login, prove
 from pileus.services.cognito_identity.records import (
     IDENTITIES,
@@ -53,7 +59,7 @@ async def get_id(context: Context, request: Shape) -> Shape:
         identity = new_identity(pool, context.received)
         await context.store.transact(lambda tx: put_identity(tx, identity))
         return {"IdentityId": identity.id}
-    logins = await prove(context, pool, request["Logins"])
+    logins = await prove(context, pool, request["Logins"], own=False)
     identity = await link_logins(context, pool, None, logins)
     return {"IdentityId": identity.id}
 
@@ -68,6 +74,8 @@ async def link_logins(context: Context, pool: Pool, identity_id: str | None, log
             for login in logins
             if (owner := login.identity or LOGINS.get(tx, pool.id, login.provider, login.subject))
         }
+        if identity_id and any(login.identity not in ("", identity_id) for login in logins):
+            raise logins_mismatch()
         if len(owners) > 1 or (identity_id and owners - {identity_id}):
             raise resource_conflict("Login is already linked to another account.")
         wanted = identity_id or next(iter(owners), None)
@@ -76,9 +84,7 @@ async def link_logins(context: Context, pool: Pool, identity_id: str | None, log
             raise not_found("Identity", identity.id)
         if identity.logins and not owners:
             # A login that is new to the identity needs the company of one that is known.
-            raise not_authorized(
-                "Logins don't match. Please include at least one valid login for this identity or identity pool."
-            )
+            raise logins_mismatch()
         before = dict(identity.logins)
         for login in logins:
             if login.identity or LOGINS.get(tx, pool.id, login.provider, login.subject):
@@ -157,9 +163,7 @@ async def unlink_identity(context: Context, request: Shape) -> Shape:
     for login in proved:
         owner = login.identity or LOGINS.get(context.store, pool.id, login.provider, login.subject)
         if owner != identity.id:
-            raise not_authorized(
-                "Logins don't match. Please include at least one valid login for this identity or identity pool."
-            )
+            raise logins_mismatch()
     subjects = {login.provider: login.subject for login in proved}
 
     def change(tx: Transaction) -> None:

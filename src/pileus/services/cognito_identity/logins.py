@@ -42,8 +42,11 @@ class Login:
     """Of a developer's token, the identity that it is for."""
 
 
-async def prove(context: Context, pool: Pool, logins: Mapping[str, str]) -> list[Login]:
-    """Raises AWSError for the first that does not hold."""
+async def prove(context: Context, pool: Pool, logins: Mapping[str, str], *, own: bool = True) -> list[Login]:
+    """Raises AWSError for the first that does not hold. `own` tells whether Cognito's own token will do: it already
+    says which identity it is for, so those who ask for an identity cannot have it."""
+    if not own and PROVIDER in logins:
+        raise not_authorized("Invalid login token. Can't pass in a Cognito token.")
     return [await _prove(context, pool, provider, token) for provider, token in logins.items()]
 
 
