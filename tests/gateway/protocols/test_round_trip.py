@@ -90,6 +90,9 @@ def _structures(draw: st.DrawFn, shape: Shape, depth: int, keep: int = 6) -> dic
             if member.type_name in ("string", "integer", "boolean"):
                 out[name] = draw(_values(member, depth, member.serialization.get("location", "")))
                 break
+        else:
+            for name, member in list(shape.members.items())[:1]:
+                out[name] = draw(_values(member, depth, member.serialization.get("location", "")))
     return out
 
 
