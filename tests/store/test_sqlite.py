@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pileus.store import sqlite
 from pileus.store.interface import Transaction
 from pileus.store.keys import pack, prefix_range
 from pileus.store.records import Records
@@ -337,5 +338,20 @@ def test_an_idle_reader_does_not_keep_the_log_from_being_emptied(tmp_path: Path)
         assert _rows(tmp_path / "store.db", "PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)]
         store.close()
         other.close()
+
+    asyncio.run(main())
+
+
+def test_the_log_stays_short_though_writing_never_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_LOG_LIMIT_PAGES", 64)
+
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db", "relaxed")
+        for number in range(2000):
+            await store.transact(lambda tx, number=number: tx.put(b"%d" % number, bytes(8000)))  # type: ignore[misc]
+        assert (tmp_path / "store.db-wal").stat().st_size < 8 << 20
+        assert (tmp_path / "store.db").stat().st_size > 8 << 20
+        assert store.get(b"1999") == bytes(8000)
+        store.close()
 
     asyncio.run(main())

@@ -62,7 +62,9 @@ _REMEMBERED = 65_536
 _INLINE_BYTES = 1900
 """Of a key and its value: what SQLite keeps whole in a page of a WITHOUT ROWID table."""
 _PAGE_BYTES = 8192
-_WAL_LIMIT_BYTES = 64 << 20
+_LOG_LIMIT_PAGES = 8192
+"""Of the write-ahead log, which a start after a kill reads from end to end; also how many pages are written, at most,
+before somebody looks how long it is."""
 _HOLD_SECONDS = 0.25
 """For which the reading connection holds its transaction at most, if nobody commits."""
 _RESTART_WAIT_MS = 100
@@ -118,6 +120,11 @@ class SQLiteStore:
         """Whether the reading connection holds its transaction, begun after `_mark`."""
         self._release: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._unlooked = 0
+        """Pages written since somebody last looked at the log's length."""
+        self._log_is_long = False
+        self._checkpointing = False
         self._maintenance: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -244,7 +251,8 @@ class SQLiteStore:
             loop.call_soon(self._next_group, loop)
             return
         succeeded: list[_Pending] = []
-        wrote = watched = False
+        written = 0
+        watched = False
         for pending in group:
             if pending.future.cancelled():
                 continue
@@ -264,10 +272,11 @@ class SQLiteStore:
                     pending.future.set_exception(_translate(error))
             else:
                 tx.keep()
-                wrote = wrote or tx.dirty
+                written += tx.pages
                 watched = watched or tx.watched
                 succeeded.append(pending)
-        if not wrote:
+        self._unlooked += written
+        if not written:
             self._writer.execute("ROLLBACK")
             self._finish(loop, succeeded, None)
         elif self._durability == "relaxed":
@@ -296,36 +305,53 @@ class SQLiteStore:
             for pending in group:
                 if not pending.future.done():
                     pending.future.set_result(pending.result)
-        if self._pending and self._wal_is_long():
+        due = self._unlooked >= _LOG_LIMIT_PAGES
+        if due:
+            self._unlooked = 0
+        if self._log_is_long or (due and self._checkpointing):
             self._let_go()
-            checkpoint = loop.run_in_executor(self._thread, self._checkpoint, "RESTART")
-            checkpoint.add_done_callback(lambda _done: self._next_group(loop))
-        else:
-            loop.call_soon(self._next_group, loop)
+            restarting = loop.run_in_executor(self._checkpoints, self._restart_log)
+            restarting.add_done_callback(lambda _done: self._next_group(loop))
+            return
+        if due:
+            self._start_checkpoint(loop)
+        loop.call_soon(self._next_group, loop)
 
-    # The write-ahead log goes back into the database while nobody writes, or when it has grown long.
+    # The write-ahead log goes back into the database while nobody writes, and beside the writing when it has grown
+    # long. Then writing waits only for what came meanwhile, and goes on at the start of the log. A disk that cannot
+    # keep up is waited for.
 
     def _maintain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._maintenance = None
         if not self._running:
             self._let_go()
-            loop.run_in_executor(self._thread, self._checkpoint, "PASSIVE")
+            self._start_checkpoint(loop)
 
-    def _wal_is_long(self) -> bool:
-        try:
-            return Path(f"{self._path}-wal").stat().st_size > _WAL_LIMIT_BYTES
-        except FileNotFoundError:
-            return False
+    def _start_checkpoint(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._closed:
+            self._checkpointing = True
+            loop.run_in_executor(self._checkpoints, self._checkpoint)
 
-    def _checkpoint(self, mode: str) -> None:
+    def _checkpoint(self) -> None:
+        with self._connected() as connection:
+            _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._log_is_long = pages >= _LOG_LIMIT_PAGES
+        self._checkpointing = False
+
+    def _restart_log(self) -> None:
+        self._log_is_long = False
+        with self._connected() as connection:
+            # Other processes let go of what they hold when they next read, and then read past the log.
+            self._watch.mark(False)
+            connection.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT_MS}")
+            connection.execute("PRAGMA wal_checkpoint(RESTART)")
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection for the checkpoint thread. What the disk refuses is tried again later."""
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(self._connect()) as connection:
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            if mode == "RESTART":
-                # Other processes let go of what they hold when they next read, and then read past the log.
-                self._watch.mark(False)
-                connection.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT_MS}")
-                connection.execute("PRAGMA wal_checkpoint(RESTART)")
+            yield connection
 
     def close(self) -> None:
         """Call when no change is under way."""
@@ -333,6 +359,7 @@ class SQLiteStore:
         if self._maintenance is not None:
             self._maintenance.cancel()
         self._thread.shutdown(wait=True)
+        self._checkpoints.shutdown(wait=True)
         self._let_go()
         self._reader.close()
         self._writer.close()
@@ -342,11 +369,12 @@ class SQLiteStore:
 class _SQLiteTransaction:
     """One change inside the group's transaction; its savepoint is made only when it first writes."""
 
-    __slots__ = ("_connection", "dirty", "watched")
+    __slots__ = ("_connection", "pages", "watched")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.dirty = False
+        self.pages = 0
+        """Written to, at most."""
         self.watched = False
 
     def get(self, key: bytes) -> bytes | None:
@@ -363,6 +391,7 @@ class _SQLiteTransaction:
         if len(key) + len(value) <= _INLINE_BYTES:
             self._connection.execute(_PUT, (key, value, None))
         else:
+            self.pages += len(value) // _PAGE_BYTES + 1
             large = self._connection.execute(_PUT_LARGE, (value,)).lastrowid
             self._connection.execute(_PUT, (key, b"", large))
 
@@ -372,21 +401,21 @@ class _SQLiteTransaction:
 
     def delete_range(self, start: bytes, end: bytes) -> None:
         self._mark(overlaps(start, end))
-        self._connection.execute(_DELETE_RANGE, (start, end))
+        self.pages += self._connection.execute(_DELETE_RANGE, (start, end)).rowcount
 
     def _mark(self, watched: bool) -> None:
         if watched:
             self.watched = True
-        if not self.dirty:
-            self.dirty = True
+        if not self.pages:
             self._connection.execute("SAVEPOINT change")
+        self.pages += 1
 
     def keep(self) -> None:
-        if self.dirty:
+        if self.pages:
             self._connection.execute("RELEASE change")
 
     def undo(self) -> None:
-        if self.dirty:
+        if self.pages:
             self._connection.execute("ROLLBACK TO change")
             self._connection.execute("RELEASE change")
 
