@@ -11,7 +11,7 @@ from results import Cold
 from signed import Client, send
 from workload import create_function
 
-_CASES = (("python3.12", False), ("python3.12", True), ("nodejs20.x", False))
+_CASES = (("python3.12", False), ("python3.12", True), ("nodejs20.x", False), ("java17", False))
 
 
 def measure(client: Client, contender: Contender, *, times: int) -> list[Cold]:

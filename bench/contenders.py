@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
@@ -20,7 +21,8 @@ VENV = ROOT / ".venv"
 
 DYNAMODB = ("GetItem", "PutItem", "Query")
 S3 = ("GetObject", "PutObject", "Website")
-EVERYTHING = (*DYNAMODB, *S3, "GetCallerIdentity", "Invoke", "Login")
+LARGE = "GetObject 10 MB"
+EVERYTHING = (*DYNAMODB, *S3, LARGE, "GetCallerIdentity", "Invoke", "Invoke Node.js", "Login")
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Contender:
     environment: Callable[[int, Path], Mapping[str, str]] = field(default=lambda port, folder: {})
     key: tuple[str, str] = ("test", "test")
     prepare: Callable[[Path], None] = field(default=lambda folder: None)
-    quick: bool = True
-    """Takes part in `make bench-quick`."""
+    quick: tuple[str, ...] | None = None
+    """The operations that `make bench-quick` measures, none where it leaves the contender out; None for all."""
     runtimes: tuple[str, ...] = ()
     """Of the functions whose cold starts are measured."""
 
@@ -49,15 +51,27 @@ class Contender:
     def size(self) -> int:
         return sum(size_of(path) for path in set(self.installed))
 
+    def quicker(self) -> Contender:
+        """As `make bench-quick` measures it."""
+        return self if self.quick is None else dataclasses.replace(self, operations=self.quick)
+
     @property
     def present(self) -> bool:
         return all(path.exists() for path in self.installed)
 
 
+_QUICK = tuple(operation for operation in EVERYTHING if operation != LARGE)
 _KEY = ("AKIAPILEUSBENCHMARKS", "bench/secret/that/is/forty/characters/xx")
 
 
-def pileus(durability: str, workers: int, *, quick: bool = False) -> Contender:
+def pileus(
+    durability: str,
+    workers: int,
+    operations: tuple[str, ...] = EVERYTHING,
+    *,
+    quick: tuple[str, ...] | None = (),
+    runtimes: tuple[str, ...] = (),
+) -> Contender:
     return Contender(
         name=f"pileus {durability} ×{workers}",
         command=lambda port, folder: [
@@ -67,8 +81,7 @@ def pileus(durability: str, workers: int, *, quick: bool = False) -> Contender:
         environment=lambda port, folder: {
             "PILEUS_ROOT_ACCESS_KEY_ID": _KEY[0], "PILEUS_ROOT_SECRET_ACCESS_KEY": _KEY[1],
         },
-        key=_KEY, operations=EVERYTHING, installed=_pileus_packages(), quick=quick,
-        runtimes=("python3.12", "nodejs20.x") if (durability, workers) == ("full", 1) else (),
+        key=_KEY, operations=operations, installed=_pileus_packages(), quick=quick, runtimes=runtimes,
     )  # fmt: skip
 
 
@@ -124,7 +137,7 @@ def _serverless(folder: Path) -> None:
         "frameworkVersion": "3",
         "provider": {"name": "aws", "runtime": "nodejs20.x"},
         "plugins": ["serverless-offline"],
-        "functions": {"bench": {"handler": "handler.handler", "name": "bench"}},
+        "functions": {"bench-node": {"handler": "handler.handler", "name": "bench-node"}},
     }
     (folder / "serverless.yml").write_text(json.dumps(service))
 
@@ -138,25 +151,27 @@ def everyone() -> tuple[Contender, ...]:
     Contender(
         name="constant",
         command=lambda port, folder: [sys.executable, str(HERE / "constant.py"), str(port)],
-        operations=("Constant",),
-        installed=(),
+        operations=("Constant", "Constant 10 MB"), installed=(), quick=("Constant",),
     ),
-    pileus("relaxed", 1, quick=True),
-    pileus("relaxed", 2),
-    pileus("full", 1, quick=True),
-    pileus("full", 2),
+    pileus("relaxed", 1, (*EVERYTHING, "Invoke Java"), quick=_QUICK),
+    pileus("relaxed", 2, (*DYNAMODB, *S3, "GetCallerIdentity", "Invoke", "Login")),
+    pileus(
+        "full", 1, ("GetItem", "PutItem", "GetObject", "PutObject", "Invoke", "Login"), quick=("PutItem", "PutObject"),
+        runtimes=("python3.12", "nodejs20.x", "java17"),
+    ),
+    pileus("full", 2, ("PutItem", "PutObject")),
     Contender(
         name="ministack",
         command=lambda port, folder: [str(PEERS / "ministack/bin/ministack")],
         environment=lambda port, folder: {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "LOG_LEVEL": "WARNING"},
-        operations=EVERYTHING,
+        operations=EVERYTHING, quick=_QUICK,
         installed=_from_pypi(PEERS / "ministack", HERE / "ministack.lock"),
         runtimes=("python3.12", "nodejs20.x"),
     ),
     Contender(
         name="moto",
         command=lambda port, folder: [str(PEERS / "moto/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)],
-        operations=(*DYNAMODB, *S3, "GetCallerIdentity"),
+        operations=(*DYNAMODB, *S3, "GetCallerIdentity"), quick=(),
         installed=_from_pypi(PEERS / "moto", HERE / "moto.lock"),
     ),
     Contender(
@@ -171,7 +186,8 @@ def everyone() -> tuple[Contender, ...]:
         command=lambda port, folder: [
             _node("s3rver"), "--directory", str(folder), "--address", "127.0.0.1", "--port", str(port), "--silent",
         ],
-        operations=("GetObject", "PutObject"), installed=_from_npm("s3rver"), key=("S3RVER", "S3RVER"),
+        operations=("GetObject", "PutObject", LARGE), quick=("GetObject", "PutObject"), installed=_from_npm("s3rver"),
+        key=("S3RVER", "S3RVER"),
     ),
     Contender(
         name="serverless-offline",
@@ -180,7 +196,7 @@ def everyone() -> tuple[Contender, ...]:
             "--lambdaPort", str(port), "--noPrependStageInUrl",
         ],
         environment=lambda port, folder: {"SLS_TELEMETRY_DISABLED": "1", "SLS_NOTIFICATIONS_MODE": "off"},
-        operations=("Invoke",), prepare=_serverless,
+        operations=("Invoke Node.js",), prepare=_serverless,
         installed=(*_from_npm("serverless"), *_from_npm("serverless-offline")),
     ),
     )  # fmt: skip

@@ -88,11 +88,12 @@ def grown(rows: Sequence[Growth]) -> Iterator[str]:
     yield from aligned(cells)
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:
+    """Columns of text, the first `left` of them beginning alike, the others ending alike."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        first, *rest = (
-            cell.ljust(width) if not n else cell.rjust(width)
+        cells = (
+            cell.ljust(width) if n < left else cell.rjust(width)
             for n, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        yield f"  {first}  {'  '.join(rest)}".rstrip()
+        yield f"  {'  '.join(cells)}".rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import zipfile
@@ -16,15 +17,19 @@ BUCKET = "bench-site"
 ROLE = "bench"
 ITEMS = 100
 BODY = b"x" * 1024
+LARGE = 10 << 20
 
 _SOURCES = {
     "python3.12": ("handler.py", "def handler(event, context):\n    return {'ok': True}\n"),
     "nodejs20.x": ("handler.js", "exports.handler = async (event) => ({ ok: true })\n"),
 }
+_HANDLERS = {"java17": "example.App::handle"}
 _SOURCE_WITH_SDK = "import boto3\n\n\ndef handler(event, context):\n    return {'ok': bool(boto3)}\n"
 
 
 def archive(runtime: str, source: str | None = None) -> bytes:
+    if runtime == "java17":
+        return _java()
     name, text = _SOURCES[runtime]
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as file:
@@ -32,6 +37,15 @@ def archive(runtime: str, source: str | None = None) -> bytes:
         entry.external_attr = 0o644 << 16
         file.writestr(entry, source or text)
     return made.getvalue()
+
+
+@functools.cache
+def _java() -> bytes:
+    """Compiled once, where there is a compiler."""
+    from functions import archive as packed
+    from functions import java
+
+    return packed(java())
 
 
 def item(number: int) -> dict[str, Any]:
@@ -67,6 +81,10 @@ def create_bucket(client: Client) -> None:
     client("s3").put_object(Bucket=BUCKET, Key="index.html", Body=BODY, ContentType="text/html")
 
 
+def create_large_object(client: Client) -> None:
+    client("s3").put_object(Bucket=BUCKET, Key="large", Body=bytes(LARGE))
+
+
 def create_website(client: Client) -> None:
     """Public, as a site's bucket is."""
     s3 = client("s3")
@@ -94,12 +112,21 @@ def create_role(client: Client) -> str:
 
 def create_function(client: Client, role: str, name: str, runtime: str, *, sdk: bool = False) -> None:
     client("lambda").create_function(
-        FunctionName=name, Runtime=runtime, Handler="handler.handler", Role=role, Timeout=30, MemorySize=512,
+        FunctionName=name, Runtime=runtime, Handler=_HANDLERS.get(runtime, "handler.handler"), Role=role, Timeout=30,
+        MemorySize=512,
         Code={"ZipFile": archive(runtime, _SOURCE_WITH_SDK if sdk else None)},
     )  # fmt: skip
     client("lambda").get_waiter("function_active_v2").wait(
         FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
     )
+
+
+FUNCTIONS = {
+    "Invoke": ("bench", "python3.12"),
+    "Invoke Node.js": ("bench-node", "nodejs20.x"),
+    "Invoke Java": ("bench-java", "java17"),
+}
+"""Warm invocations, by the function's name and its runtime."""
 
 
 def set_up(contender: Contender, client: Client) -> dict[str, str]:
@@ -116,10 +143,17 @@ def set_up(contender: Contender, client: Client) -> dict[str, str]:
 
     attempt(("GetItem", "PutItem", "Query"), lambda: create_table(client))
     attempt(("GetObject", "PutObject", "Website"), lambda: create_bucket(client))
+    attempt(("GetObject 10 MB",), lambda: create_large_object(client))
     attempt(("Website",), lambda: create_website(client))
-    if contender.name != "serverless-offline":
-        attempt(("Invoke",), lambda: create_function(client, create_role(client), "bench", "python3.12"))
+    if "Invoke" in has:
+        attempt(("Invoke", "Invoke Node.js", "Invoke Java"), lambda: create_role(client))
+        for operation, (name, runtime) in FUNCTIONS.items():
+            attempt((operation,), lambda name=name, runtime=runtime: _create_function(client, name, runtime))
     return failed
+
+
+def _create_function(client: Client, name: str, runtime: str) -> None:
+    create_function(client, client("iam").get_role(RoleName=ROLE)["Role"]["Arn"], name, runtime)
 
 
 def requests(operation: str, client: Client, host: str) -> list[bytes]:
@@ -139,18 +173,26 @@ _REQUESTS: dict[str, Callable[[Client, str], bytes]] = {
     "Constant": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
     "GetItem": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
     "Query": lambda client, host: client.sign(
-        "dynamodb", "query", TableName=TABLE, Limit=10, KeyConditionExpression="#u = :u and id > :i",
+        "dynamodb", "query", TableName=TABLE, Limit=20, KeyConditionExpression="#u = :u and id > :i",
         ExpressionAttributeNames={"#u": "user"}, ExpressionAttributeValues={":u": KEY["user"], ":i": {"S": "000040"}},
     ),
     "GetObject": lambda client, host: client.sign("s3", "get_object", Bucket=BUCKET, Key="index.html"),
+    "Constant 10 MB": lambda client, host: plain("GET", f"{client.endpoint}/large"),
+    "GetObject 10 MB": lambda client, host: client.sign("s3", "get_object", Bucket=BUCKET, Key="large"),
     "PutObject": lambda client, host: client.sign("s3", "put_object", Bucket=BUCKET, Key="small", Body=BODY),
     "Website": lambda client, host: plain("GET", f"{client.endpoint}/", {"Host": host}),
     "GetCallerIdentity": lambda client, host: client.sign("sts", "get_caller_identity"),
-    "Invoke": lambda client, host: client.sign("lambda", "invoke", FunctionName="bench", Payload=b'{"a":1}'),
+    **{
+        operation: lambda client, host, name=name: client.sign(
+            "lambda", "invoke", FunctionName=name, Payload=b'{"a":1}'
+        )
+        for operation, (name, _) in FUNCTIONS.items()
+    },
 }  # fmt: skip
 
 EXPECTED = {
     "GetItem": b"buy milk", "Query": b"000041", "GetObject": BODY, "Website": BODY, "GetCallerIdentity": b"arn:aws:",
-    "Invoke": b"true", "Login": b"AccessKeyId",
+    "GetObject 10 MB": bytes(LARGE), "Invoke": b"true", "Invoke Node.js": b"true", "Invoke Java": b"true",
+    "Login": b"AccessKeyId",
 }  # fmt: skip
 """What an answer must hold, so that nobody is measured answering something else quickly."""
