@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pileus.aws.body import Body
@@ -21,6 +22,8 @@ class Request:
     body: Body
     source_ip: str = "127.0.0.1"
     secure: bool = False
+    principal: Any = None
+    """Who made it (security.principals), once that is proven."""
 
     @property
     def host(self) -> str:

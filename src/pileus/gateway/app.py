@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -73,9 +74,11 @@ class Gateway:
 
     async def _answer(self, request: Request, route: Route, identifier: str, form: bytes) -> Response:
         service = route.service if route.service in all_services() else "s3"
+        began, fault_code = time.perf_counter(), ""
         try:
             response = await self._serve(request, route, identifier, form)
         except AWSError as error:
+            fault_code = error.code
             response = self._error(service, error, identifier, request)
         except ClientGoneError:
             raise
@@ -83,7 +86,10 @@ class Gateway:
             log.exception("request %s (%s %s) failed", identifier, service, route.operation)
             code = "InternalFailure" if protocol_of(service) != "rest-xml" else "InternalError"
             unexpected = AWSError(code, "We encountered an internal error. Please try again.", status=500)
+            fault_code = code
             response = self._error(service, unexpected, identifier, request)
+        if service == "s3":
+            sites.note_access(self.cloud, route, request, response, identifier, fault_code, began)
         return response
 
     async def _serve(self, request: Request, route: Route, identifier: str, form: bytes) -> Response:
@@ -101,9 +107,9 @@ class Gateway:
         protocol = plan.protocol
         if plan.streams:
             body = b""
-            principal = self._authenticate_stream(request, service, name, protocol)
+            principal = request.principal = self._authenticate_stream(request, service, name, protocol)
         elif service == "s3":
-            principal = self._authenticate_stream(request, service, name, protocol)
+            principal = request.principal = self._authenticate_stream(request, service, name, protocol)
             body = await self._read(request, plan.largest_body, service, protocol)
         else:
             body = form or await self._read(request, plan.largest_body, service, protocol)

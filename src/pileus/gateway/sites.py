@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable
 
 from pileus.aws.http import Request, Response
-from pileus.gateway.routing import HostName
+from pileus.gateway.routing import HostName, Route
 from pileus.security.signature import is_signed
 from pileus.services.context import Cloud
 from pileus.services.lambda_ import urls
-from pileus.services.s3 import cors, state, website
+from pileus.services.s3 import access_logs, cors, state, website
 
 
 def bucket_of(cloud: Cloud, host: HostName) -> str | None:
@@ -51,6 +52,17 @@ async def with_bucket_cors(cloud: Cloud, bucket: str | None, request: Request, a
     if bucket is not None:
         cors.allow(cloud, bucket, request, response)
     return response
+
+
+def note_access(
+    cloud: Cloud, route: Route, request: Request, response: Response, identifier: str, error: str, began: float
+) -> None:
+    """For the bucket's access log, where it has one. `began` is by time.perf_counter."""
+    bucket = route.labels.get("Bucket")
+    if bucket is not None and access_logs.enabled(state.bucket_of(cloud, bucket)) is not None:
+        key, seconds = route.labels.get("Key", ""), time.perf_counter() - began
+        access = access_logs.Access(request.principal, identifier, key, error, seconds)
+        access_logs.note(cloud, bucket, request, response, access)
 
 
 def is_form_upload(request: Request) -> bool:

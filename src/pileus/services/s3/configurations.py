@@ -103,12 +103,12 @@ def _website(context: Context, bucket: Bucket, given: Any) -> Any:
 def _encryption(context: Context, bucket: Bucket, given: Any) -> Any:
     rules = given["Rules"]
     if len(rules) != 1:
-        raise _malformed()
+        raise malformed()
     default = rules[0].get("ApplyServerSideEncryptionByDefault")
     if rules[0].get("BlockedEncryptionTypes"):
         raise option_not_implemented("blocking encryption types")
     if default is None:
-        raise _malformed()
+        raise malformed()
     encryption.named(bucket, context.region, default["SSEAlgorithm"], default.get("KMSMasterKeyID", ""), None)
     return given
 
@@ -121,7 +121,7 @@ def _public_access_block(context: Context, bucket: Bucket, given: Any) -> Any:
     return {setting: bool(given.get(setting)) for setting in public_access.SETTINGS}
 
 
-def _malformed() -> AWSError:
+def malformed() -> AWSError:
     return AWSError(
         "MalformedXML",
         "The XML you provided was not well-formed or did not validate against our published schema",
@@ -218,13 +218,6 @@ async def put_bucket_request_payment(context: Context, request: Shape) -> None:
 )
 async def get_bucket_accelerate_configuration(context: Context, request: Shape) -> Shape:
     """There is nothing to accelerate: never enabled, as AWS says it of a new bucket."""
-    access.find(context, request)
-    return {}
-
-
-@service.operation("GetBucketLogging", access=access.on_bucket("s3:GetBucketLogging"))
-async def get_bucket_logging(context: Context, request: Shape) -> Shape:
-    """Not enabled, and cannot be: PutBucketLogging is not implemented."""
     access.find(context, request)
     return {}
 

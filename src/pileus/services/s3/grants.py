@@ -46,6 +46,8 @@ _HEADERS = {
     "GrantWriteACP": "WRITE_ACP",
 }
 GRANT_HEADERS = tuple(_HEADERS)
+_MEMBERS = {"CanonicalUser": "ID", "Group": "URI", "AmazonCustomerByEmail": "EmailAddress"}
+_KINDS = {"ID": "id", "URI": "uri", "EmailAddress": "emailaddress"}
 _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]+)"?\s*', re.IGNORECASE)
 
 
@@ -101,13 +103,16 @@ def of_document(reader: Reader, document: Mapping[str, Any], *, owner: str) -> t
         grantee, permission = grant.get("Grantee"), grant.get("Permission")
         if not grantee or permission not in _PERMISSIONS:
             raise malformed()
-        kind = grantee.get("Type")
-        member = {"CanonicalUser": "ID", "Group": "URI", "AmazonCustomerByEmail": "EmailAddress"}.get(kind, "")
-        if not grantee.get(member):
-            raise malformed()
-        name = {"ID": "id", "URI": "uri", "EmailAddress": "emailaddress"}[member]
-        found.append(Grant(_grantee(reader, name, grantee[member]), permission))
+        found.append(Grant(grantee_of(reader, grantee), permission))
     return tuple(found)
+
+
+def grantee_of(reader: Reader, grantee: Mapping[str, Any]) -> str:
+    """Of a Grantee element. Raises the errors that S3 has for one that is nobody."""
+    member = _MEMBERS.get(grantee.get("Type", ""), "")
+    if not grantee.get(member):
+        raise malformed()
+    return _grantee(reader, _KINDS[member], grantee[member])
 
 
 def _grantee(reader: Reader, kind: str, value: str) -> str:

@@ -53,6 +53,10 @@ class _Counted:
         self.length: int | None = None
         self.trailers: dict[str, str] = {}
 
+    @property
+    def whole(self) -> bytes | None:
+        return None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         async for piece in self._form:
@@ -73,6 +77,7 @@ async def upload(
     if "key" in fields:
         fields["key"] = fields["key"].replace("${filename}", form.filename)
     principal, limits = _authenticate(authenticator, fields, bucket_name, cloud.clock.time())
+    request.principal = principal
     context = Context(
         cloud,
         principal,

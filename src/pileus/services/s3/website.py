@@ -3,6 +3,7 @@ pages, to visitors without a signature, with the index, error and redirect rules
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -20,7 +21,17 @@ from pileus.metering import units
 from pileus.security.principals import ANONYMOUS
 from pileus.services.context import Cloud, Context
 from pileus.services.operation import Access
-from pileus.services.s3 import access, contents, cors, encryption, objects, preconditions, versions, website_rules
+from pileus.services.s3 import (
+    access,
+    access_logs,
+    contents,
+    cors,
+    encryption,
+    objects,
+    preconditions,
+    versions,
+    website_rules,
+)  # fmt: skip
 from pileus.services.s3.names import no_such_bucket, no_such_key, object_arn
 from pileus.services.s3.state import HEADS, Bucket, Version, bucket_of
 
@@ -100,6 +111,7 @@ async def serve(cloud: Cloud, bucket_name: str, request: Request) -> Response:
     if request.method == "OPTIONS":
         return cors.preflight(cloud, bucket_name, request)
     visit: Visit | None = None
+    began, fault = time.perf_counter(), ""
     try:
         bucket = bucket_of(cloud, bucket_name)
         if bucket is None:
@@ -115,6 +127,7 @@ async def serve(cloud: Cloud, bucket_name: str, request: Request) -> Response:
         visit = Visit(cloud, bucket, website, request)
         response = await visit.answer()
     except AWSError as error:
+        fault = error.code
         response = await visit.failure(error) if visit is not None else error_page(error)
     if "origin" in request.headers:
         cors.allow(cloud, bucket_name, request, response)
@@ -127,6 +140,11 @@ async def serve(cloud: Cloud, bucket_name: str, request: Request) -> Response:
         cloud.meter.add(visit.bucket.account, units.TRANSFER_OUT_BYTES, sent)
     if visit is not None:
         cloud.meter.add(visit.bucket.account, units.call("s3", "GetObject"))
+        if access_logs.enabled(visit.bucket) is not None:
+            access = access_logs.Access(
+                ANONYMOUS, visit.context.request_id, visit.key, fault, time.perf_counter() - began, website=True
+            )
+            access_logs.note(cloud, bucket_name, request, response, access)
     return response
 
 
