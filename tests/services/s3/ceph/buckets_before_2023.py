@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 import botocore.client
+from botocore.config import Config
 
 _call = botocore.client.BaseClient._make_api_call
 _ACL = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
@@ -20,10 +22,25 @@ def _make_api_call(self: Any, name: str, given: dict[str, Any]) -> Any:
         parameters["ObjectOwnership"] = "ObjectWriter"
         acl = {member: parameters.pop(member) for member in _ACL if parameters.get(member)}
     answer = _call(self, name, parameters)
-    _call(self, "DeletePublicAccessBlock", {"Bucket": parameters["Bucket"]})
+    other = _of_today(self)
+    _call(other, "DeletePublicAccessBlock", {"Bucket": parameters["Bucket"]})
     if acl:
-        _call(self, "PutBucketAcl", {"Bucket": parameters["Bucket"], **acl})
+        _call(other, "PutBucketAcl", {"Bucket": parameters["Bucket"], **acl})
     return answer
+
+
+def _of_today(client: Any) -> Any:
+    """A client of the same user that signs in version 4: version 2 is older than public access blocks."""
+    credentials = client._request_signer._credentials
+    return boto3.client(
+        "s3",
+        endpoint_url=client.meta.endpoint_url,
+        region_name=client.meta.region_name,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.token,
+        config=Config(signature_version="s3v4"),
+    )
 
 
 botocore.client.BaseClient._make_api_call = _make_api_call
