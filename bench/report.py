@@ -58,6 +58,9 @@ def _lines(results: Results) -> Iterator[str]:
         ("Goals", _goals(results)),
     ):
         yield from ("", f"### {title}", "", *_table(list(made)))
+    if results.absent:
+        yield ""
+        yield "Left out, for they did not answer as they must: " + "; ".join(results.absent) + "."
     for kind, rows in scale.read().items():
         yield from ("", f"### How it grows with {kind}", "", *_table(list(_growth(rows))))
 

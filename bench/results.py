@@ -65,6 +65,9 @@ class Results:
     limits: dict[str, float] = field(default_factory=dict)
     """Milliseconds, by what they limit."""
 
+    absent: dict[str, str] = field(default_factory=dict)
+    """What was left out, by contender and operation: why."""
+
     def medians(self) -> dict[tuple[str, str, int], Figure]:
         """Over the rounds, by contender, operation and connections, each value on its own."""
         found: dict[tuple[str, str, int], list[Figure]] = {}

@@ -75,8 +75,9 @@ def _measure(kind: Kind, place: Path, largest: int) -> list[Growth]:
             print(f"  {size:,} there, {size - made:,} of them in {time.perf_counter() - began:.0f} s", file=sys.stderr)
             made = size
             server = contender.start(place)
+            found = {"start, ms of processor time": server.cpu() * 1000}
             quiet(server)
-            found = {"start, ms": server.started * 1000, "memory at start, MiB": server.memory() / 2**20}
+            found["memory at start, MiB"] = server.memory() / 2**20
             found |= _operations(kind, server, size)
             found["memory afterwards, MiB"] = server.memory() / 2**20
             found["disk, MiB"] = sum(path.stat().st_size for path in (place / "data").glob("store.db*")) / 2**20

@@ -129,9 +129,12 @@ FUNCTIONS = {
 """Warm invocations, by the function's name and its runtime."""
 
 
+_COLD = "first invocations"
+
+
 def set_up(contender: Contender, client: Client) -> dict[str, str]:
     """Makes what the contender's operations need. Answers what could not be made, by operation: why."""
-    has = set(contender.operations)
+    has = {*contender.operations, _COLD} if contender.runtimes else set(contender.operations)
     failed: dict[str, str] = {}
 
     def attempt(operations: tuple[str, ...], make: Callable[[], object]) -> None:
@@ -145,8 +148,8 @@ def set_up(contender: Contender, client: Client) -> dict[str, str]:
     attempt(("GetObject", "PutObject", "Website"), lambda: create_bucket(client))
     attempt(("GetObject 10 MB",), lambda: create_large_object(client))
     attempt(("Website",), lambda: create_website(client))
-    if "Invoke" in has:
-        attempt(("Invoke", "Invoke Node.js", "Invoke Java"), lambda: create_role(client))
+    if "Invoke" in has or contender.runtimes:
+        attempt((*FUNCTIONS, _COLD), lambda: create_role(client))
         for operation, (name, runtime) in FUNCTIONS.items():
             attempt((operation,), lambda name=name, runtime=runtime: _create_function(client, name, runtime))
     return failed
