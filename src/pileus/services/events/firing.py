@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -27,9 +28,11 @@ _log = logging.getLogger(__name__)
 @service.every(1, "schedules")
 async def fire(cloud: Cloud) -> None:
     """Runs the rules that are due, the earliest first."""
-    for (due, account, region, name), _ in list(DUE.scan(cloud.store)):
-        if int(str(due)) > cloud.clock.time() * 1000:
-            return
+    now = cloud.clock.time() * 1000
+    # Read no further than to the first that is not due.
+    for (due, account, region, name), _ in list(
+        takewhile(lambda row: int(str(row[0][0])) <= now, DUE.scan(cloud.store))
+    ):
         key = (str(account), str(region), str(name))
         rule = RULES.get(cloud.store, *key)
         if rule is not None and rule.due == due:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from itertools import takewhile
 
 import orjson
 
@@ -49,9 +50,9 @@ async def assume(cloud: Cloud, key: Key, role: str) -> Principal:
 @service.every(1, "schedules")
 async def fire(cloud: Cloud) -> None:
     """Runs the schedules that are due, the earliest first."""
-    for (due, *rest), _ in list(DUE.scan(cloud.store)):
-        if int(str(due)) > cloud.clock.time() * 1000:
-            return
+    now = cloud.clock.time() * 1000
+    # Read no further than to the first that is not due.
+    for (due, *rest), _ in list(takewhile(lambda row: int(str(row[0][0])) <= now, DUE.scan(cloud.store))):
         account, region, name = map(str, rest)
         key = (account, region, name)
         schedule = SCHEDULES.get(cloud.store, *key)
