@@ -263,7 +263,9 @@ def _resources(bucket: str, changed: bool) -> dict[str, dict[str, Any]]:
 
 
 def test_every_type_has_its_part_here() -> None:
-    assert {resource["Type"] for resource in _resources("x", False).values()} == set(TYPES)
+    """Custom resources need a function that answers: they have a module of their own."""
+    found = {resource["Type"] for resource in _resources("x", False).values()}
+    assert found | {"AWS::CloudFormation::CustomResource"} == set(TYPES)
 
 
 def test_every_type_is_made_changed_and_deleted(account: Account) -> None:

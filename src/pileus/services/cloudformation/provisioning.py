@@ -34,6 +34,7 @@ from pileus.services.cloudformation.records import (
 )
 from pileus.services.cloudformation.resources import TYPES
 from pileus.services.cloudformation.resources.resource import Caller, ResourceType, Work
+from pileus.services.cloudformation.responses import Response, Responses
 from pileus.services.cloudformation.sections import Template
 from pileus.services.cloudformation.template import Desired, desired, outputs
 from pileus.services.context import Cloud
@@ -239,6 +240,11 @@ class Run:
             await self._step(kind.update, work)
         except StepError as error:
             raise await self._fail(fresh, "UPDATE_FAILED", error.reason) from None
+        if work.physical_id != fresh.physical_id:
+            # A custom resource that made another thing: the old one goes when all else is done.
+            old = msgspec.structs.replace(fresh, properties=previous, previous=None)
+            self.operation.garbage.append(old)
+            self.journal.touch()
         fresh.physical_id, fresh.attributes, fresh.previous = work.physical_id, work.attributes, None
         await self.journal.record(fresh, "UPDATE_COMPLETE")
 
@@ -383,8 +389,12 @@ class Run:
         return Work(
             self.caller, self.stack.region, self.stack.account, self.stack.name, resource.logical_id,
             resource.properties, suffix=resource.suffix, resumed=resumed, remember=remember,
+            type=resource.type, stack_id=self.stack.id, answer=self._answer,
             physical_id=resource.physical_id, site=f"{scheme}://{{}}.localhost:{settings.port}",
         )  # fmt: skip
+
+    async def _answer(self, seconds: float) -> Response:
+        return await self.cloud.part(Responses).open(seconds)
 
     async def _step(self, step: Callable[[Work], Awaitable[None]], work: Work) -> None:
         try:

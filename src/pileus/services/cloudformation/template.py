@@ -19,7 +19,7 @@ from pileus.services.cloudformation.intrinsics import (
     text,
 )
 from pileus.services.cloudformation.resources.resource import ResourceType
-from pileus.services.cloudformation.schemas import fit
+from pileus.services.cloudformation.schemas import JSON, fit
 from pileus.services.cloudformation.sections import Template
 
 Types = Mapping[str, ResourceType]
@@ -50,7 +50,7 @@ class Desired:
 def check(template: Template, types: Types) -> None:
     """Raises TemplateError for resource types, attributes, properties and references that there are not."""
     resources = template.section("Resources")
-    unknown = sorted({resource["Type"] for resource in resources.values()} - set(types))
+    unknown = sorted({resource["Type"] for resource in resources.values() if resource["Type"] not in types})
     if unknown:
         first = next(name for name, resource in resources.items() if resource["Type"] in unknown)
         raise TemplateError(
@@ -95,7 +95,7 @@ def check_resource(template: Template, logical_id: str, resource: dict[str, Any]
             )
     properties = resource.get("Properties", {})
     for name in properties:
-        if name not in kind.properties:
+        if name not in kind.properties and not kind.open:
             raise TemplateError(f"Encountered unsupported property {name} of {kind.name}", (*path, "Properties", name))
     conditional = function_of(properties) is not None
     for name in sorted(kind.required):
@@ -107,7 +107,7 @@ def check_resource(template: Template, logical_id: str, resource: dict[str, Any]
 
 def fit_properties(kind: ResourceType, properties: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return {
-        name: fit(value, kind.properties[name], (*path, name))
+        name: fit(value, kind.properties.get(name, JSON), (*path, name))
         for name, value in properties.items()
         if value is not None
     }
@@ -135,7 +135,7 @@ def _check_references(template: Template, found: Iterable[Reference], types: Typ
                 )
         elif name in resources and within != "Conditions":
             kind_of = types[resources[name]["Type"]]
-            if attribute and attribute not in kind_of.attributes:
+            if attribute and attribute not in kind_of.attributes and not kind_of.open:
                 message = f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"
                 raise TemplateError(message, path)
         elif attribute is not None:

@@ -9,6 +9,8 @@ from functools import cached_property
 
 from pileus.services.cloudformation.resources.resource import ResourceType
 
+_CUSTOM = "AWS::CloudFormation::CustomResource"
+
 
 class _Types(Mapping[str, ResourceType]):
     """Imported when the first template asks for them: a cloud that starts has no stack to look at yet."""
@@ -20,7 +22,7 @@ class _Types(Mapping[str, ResourceType]):
         return {kind.name: kind for kind in sorted(kinds, key=lambda kind: kind.name)}
 
     def __getitem__(self, name: str) -> ResourceType:
-        return self._found[name]
+        return self._found[_CUSTOM if name.startswith("Custom::") else name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
 from pileus.services.cloudformation.documents import TemplateError
@@ -20,6 +21,8 @@ _CONFIGURATION = ("Handler", "Runtime", "Role", *_DEFAULTS, "VpcConfig", "FileSy
 _DIRECT = (*_CONFIGURATION, "PackageType", "Architectures")
 _PROPERTIES = tuple(name for name in _DIRECT if name != "KMSKeyArn")
 _SOURCE_FILES = {"python": "index.py", "nodejs": "index.js"}
+_RESPONSE_MODULES = {"index.py": ("cfnresponse.py", ""), "index.js": ("cfn-response.js", "node_modules/")}
+_INLINE = Path(__file__).parent.parent / "inline"
 
 
 async def create(work: Work) -> None:
@@ -49,12 +52,18 @@ def _code(work: Work) -> dict[str, Any]:
 
 
 def _bundle(file: str, source: str) -> bytes:
-    """Always the same bytes for the same source, so that its hash says whether it changed."""
+    """Always the same bytes for the same source, so that its hash says whether it changed. Code that answers for a
+    custom resource gets the module for it, as on AWS."""
+    texts = {file: source}
+    module, place = _RESPONSE_MODULES[file]
+    if module.partition(".")[0] in source:
+        texts[place + module] = (_INLINE / module).read_text()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        entry = zipfile.ZipInfo(file, (1980, 1, 1, 0, 0, 0))
-        entry.external_attr = 0o644 << 16
-        archive.writestr(entry, source)
+        for name, content in texts.items():
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
     return out.getvalue()
 
 

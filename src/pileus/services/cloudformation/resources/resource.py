@@ -22,6 +22,18 @@ class Caller(Protocol):
     async def __call__(self, service: str, operation: str, request: dict[str, Any], /) -> dict[str, Any]: ...
 
 
+class Answer(Protocol):
+    """What a custom resource's function has to say, and the URL where it says it."""
+
+    url: str
+
+    async def arrived(self) -> dict[str, Any] | None: ...
+
+
+async def _no_answer(seconds: float) -> Answer:
+    raise NotImplementedError
+
+
 async def _nobody(physical_id: str) -> None:
     """Remembers nothing: the identify of a step without a journal."""
 
@@ -37,6 +49,8 @@ class Work:
     stack_name: str
     logical_id: str
     properties: dict[str, Any]
+    type: str = ""
+    stack_id: str = ""
     previous: dict[str, Any] = field(default_factory=dict)
     physical_id: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +59,8 @@ class Work:
     site: str = "http://{}.localhost"
     """Where a bucket answers as a website."""
     remember: Callable[[str], Awaitable[None]] = _nobody
+    answer: Callable[[float], Awaitable[Answer]] = _no_answer
+    """Opens a place where a custom resource may answer for so many seconds."""
 
     async def call(self, service: str, operation: str, /, **request: Any) -> dict[str, Any]:
         """Members that are None are left out."""
@@ -94,7 +110,8 @@ async def nothing(work: Work) -> None:
 @dataclass(frozen=True)
 class ResourceType:
     """`name_property` is the one that names the resource, so that two cannot be there at once; `create_only` are
-    those whose change replaces it; `tags` is the property that the stack's own tags are added to."""
+    those whose change replaces it; `tags` is the property that the stack's own tags are added to. `open` is a type that
+    takes any further properties, and says only when it is made which attributes it has."""
 
     name: str
     properties: Mapping[str, Any]
@@ -107,6 +124,7 @@ class ResourceType:
     name_property: str = ""
     tags: str = ""
     capability: str = ""
+    open: bool = False
 
 
 def document(value: Any) -> str:
