@@ -62,7 +62,7 @@ class Claim:
     date: str
     region: str
     service: str
-    signed_headers: list[str]
+    signed_headers: tuple[str, ...]
     signature: str
     timestamp: str
     token: str
@@ -97,9 +97,11 @@ _SCOPE_IN_QUERY = re.compile(
 )
 _HEADER = re.compile(
     rf"{ALGORITHM} Credential=([^/,\s]+)/([0-9]{{8}})/([^/,\s]*)/([^/,\s]*)/aws4_request, ?"
-    r"SignedHeaders=([^,=\s]+), ?Signature=([0-9a-f]{64})\Z"
+    r"SignedHeaders=([^,=\s]+), ?Signature=\Z"
 )
-"""As all SDKs write it."""
+_SIGNATURE = re.compile(r"[0-9a-f]{64}\Z")
+_SHORT = 768
+"""As all SDKs write the Authorization header, and how long it is then at most."""
 _CREDENTIAL = re.compile(r"(.+)/([0-9]{8})/([^/]*)/([^/]*)/aws4_request\Z")
 _EXPIRES = re.compile(r"-?[0-9]{1,11}\Z")
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
@@ -121,14 +123,23 @@ def parse(request: Request) -> Claim:
     raise SignatureError("missing")
 
 
+@lru_cache(maxsize=1024)  # a client's requests to a service differ in nothing but what follows
+def _scope(beginning: str) -> tuple[str, str, str, str, tuple[str, ...]] | None:
+    """Key, date, region, service and signed headers out of an Authorization header up to its signature."""
+    found = _HEADER.match(beginning)
+    if found is None or not beginning.isascii():
+        return None
+    key, date, region, service, signed = found.groups()
+    return key, date, region, service, tuple(signed.split(";"))
+
+
 def _parse_header(request: Request, header: str) -> Claim:
     headers = request.headers
-    found = _HEADER.match(header)
     timestamp = headers.get("x-amz-date", "")
-    if found and header.isascii() and _TIMESTAMP.match(timestamp):
-        key, date, region, service, signed, signature = found.groups()
-        token = headers.get("x-amz-security-token", "")
-        return Claim(key, date, region, service, signed.split(";"), signature, timestamp, token, False)
+    if len(header) <= _SHORT and _SIGNATURE.match(header[-64:]) and _TIMESTAMP.match(timestamp):
+        scope = _scope(header[:-64])
+        if scope is not None:
+            return Claim(*scope, header[-64:], timestamp, headers.get("x-amz-security-token", ""), False)
     algorithm, _, rest = header.partition(" ")
     if algorithm != ALGORITHM:
         kind: Kind = "algorithm" if algorithm.startswith("AWS4-") or algorithm == "AWS" else "incomplete"
@@ -199,7 +210,7 @@ def _claim(credential: str, signed: str, signature: str, timestamp: str, token: 
     if not _TIMESTAMP.match(timestamp):
         raise SignatureError("incomplete", f"Date must be in ISO-8601 'basic format'. Got '{timestamp[:32]}'.")
     key, date, region, service = found.groups()
-    return Claim(key, date, region, service, signed.split(";"), signature, timestamp, token, presigned)
+    return Claim(key, date, region, service, tuple(signed.split(";")), signature, timestamp, token, presigned)
 
 
 def _from_date_header(value: str) -> str:

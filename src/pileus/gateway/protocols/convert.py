@@ -12,6 +12,7 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -320,10 +321,9 @@ class Encoders(_Compiled):
 
 def format_timestamp(value: datetime, written: str) -> float | int | str:
     if written == "iso8601":
-        moment = value.astimezone(UTC)
-        text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{text}.{moment.microsecond // 1000:03d}Z" if moment.microsecond else f"{text}Z"
+        moment = value.astimezone(UTC).replace(tzinfo=None)
+        return f"{moment.isoformat(timespec='milliseconds' if moment.microsecond else 'seconds')}Z"
     if written == "rfc822":
-        return value.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        return format_datetime(value.astimezone(UTC), usegmt=True)
     seconds = round(value.timestamp(), 3)
     return int(seconds) if seconds.is_integer() else seconds

@@ -101,6 +101,8 @@ class Binding:
 
 
 def _label_finder(member: Shape, wire: str) -> Finder:
+    if member.type_name == "string":
+        return lambda request, labels: labels.get(wire)
     return lambda request, labels: _scalar(member, labels[wire]) if wire in labels else None
 
 
@@ -119,6 +121,8 @@ def _header_writer(member: Shape) -> Writer:
         return lambda value: ",".join(text_of(item, one, "rfc822") for one in value)
     if member.serialization.get("jsonvalue"):
         return lambda value: base64.b64encode(json.dumps(value).encode()).decode()
+    if member.type_name == "string":
+        return str
     return lambda value: text_of(member, value, "rfc822")
 
 
