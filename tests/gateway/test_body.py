@@ -24,7 +24,7 @@ from pileus.security.principals import ANONYMOUS
 from pileus.security.signature import EMPTY_SHA256, Claim
 
 KEY = b"k" * 32
-CLAIM = Claim("AKIA", "20260101", "us-east-1", "s3", ["host"], "seed", "20260101T000000Z", "", False)
+CLAIM = Claim("AKIA", "20260101", "us-east-1", "s3", ("host",), "seed", "20260101T000000Z", "", False)
 WHO = Authenticated(ANONYMOUS, CLAIM, KEY)
 
 

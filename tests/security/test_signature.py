@@ -129,7 +129,7 @@ def _claim(**changes: Any) -> signature.Claim:
         "date": "20260101",
         "region": "us-east-1",
         "service": "dynamodb",
-        "signed_headers": ["host"],
+        "signed_headers": ("host",),
         "signature": "0",
         "timestamp": "20260101T000000Z",
         "token": "",

@@ -84,7 +84,7 @@ def _of_query(parameters: dict[str, str], region: str) -> Claim:
         )
     token = parameters.get("x-amz-security-token", "")
     key_id, signature = parameters["AWSAccessKeyId"], parameters["Signature"]
-    return Claim(key_id, "", region, "s3", [], signature, "", token, True, int(expires))
+    return Claim(key_id, "", region, "s3", (), signature, "", token, True, int(expires))
 
 
 def _of_header(request: Request, header: str, parameters: dict[str, str], region: str) -> Claim:
@@ -96,7 +96,7 @@ def _of_header(request: Request, header: str, parameters: dict[str, str], region
         raise SignatureError("malformed", "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature")
     timestamp = request.headers.get("x-amz-date", request.headers.get("date", ""))
     token = request.headers.get("x-amz-security-token", "")
-    return Claim(key_id, "", region, "s3", [], signature, timestamp, token, False)
+    return Claim(key_id, "", region, "s3", (), signature, timestamp, token, False)
 
 
 def check_time(claim: Claim, now: float) -> None:

@@ -178,7 +178,7 @@ def _signed(authenticator: Authenticator, fields: Mapping[str, str]) -> Principa
     if not timestamp.startswith(date):
         raise _mismatch()
     given = _field(fields, "x-amz-signature")
-    claim = Claim(key_id, date, region, name, [], given, timestamp, fields.get("x-amz-security-token", ""), False)
+    claim = Claim(key_id, date, region, name, (), given, timestamp, fields.get("x-amz-security-token", ""), False)
     secret, principal = _credentials(authenticator, claim)
     wanted = hmac.digest(signing_key(secret, date, region, name), _field(fields, "policy").encode(), "sha256").hex()
     if not hmac.compare_digest(wanted.encode(), given.encode()):
@@ -190,7 +190,7 @@ def _signed_long_ago(authenticator: Authenticator, fields: Mapping[str, str]) ->
     """Signature version 2, which forms still in use have: an HMAC-SHA1 over the encoded policy."""
     key_id, given = _field(fields, "awsaccesskeyid"), _field(fields, "signature")
     token = fields.get("x-amz-security-token", "")
-    secret, principal = _credentials(authenticator, Claim(key_id, "", "us-east-1", "s3", [], given, "", token, False))
+    secret, principal = _credentials(authenticator, Claim(key_id, "", "us-east-1", "s3", (), given, "", token, False))
     wanted = base64.b64encode(hmac.digest(secret.encode(), _field(fields, "policy").encode(), "sha1"))
     if not hmac.compare_digest(wanted, given.encode()):
         raise _mismatch()
