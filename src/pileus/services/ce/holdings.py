@@ -20,6 +20,9 @@ _REST = 20
 """A reading that took so long is not repeated before so many times as long: buckets are listed whole, and bills may
 be asked for often."""
 
+_AT_ONCE = 200
+"""Versions looked at before others may run."""
+
 
 class _Rests:
     """Until when the accounts' last readings are new enough (`time.monotonic`)."""
@@ -77,7 +80,8 @@ async def _buckets(client: Client) -> AsyncIterator[tuple[str, float]]:
     going_on = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
     for bucket in (await client.call("s3", "ListBuckets", {})).get("Buckets", ()):
         try:
-            async for page in _pages(client, "s3", "ListObjectVersions", {"Bucket": bucket["Name"]}, going_on):
+            asked = {"Bucket": bucket["Name"], "MaxKeys": _AT_ONCE}
+            async for page in _pages(client, "s3", "ListObjectVersions", asked, going_on):
                 yield units.S3_STORAGE_BYTE_HOURS, sum(version["Size"] for version in page.get("Versions", ()))
         except AWSError as error:
             if error.code != "NoSuchBucket":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -137,12 +138,13 @@ class Names:
 
 def _contents(reader: Reader, entries: list[Entry], names: Names, *, owner: bool) -> dict[str, Any]:
     contents = []
+    owner_shape = cache(partial(grants.owner_shape, reader))
     for name, version in entries:
         if version is None:
             continue
         item = _item(name, version, names)
         if owner:
-            item["Owner"] = grants.owner_shape(reader, version.properties.owner)
+            item["Owner"] = owner_shape(version.properties.owner)
         contents.append(item)
     prefixes = [{"Prefix": names(name)} for name, version in entries if version is None]
     return {"Contents": contents, "CommonPrefixes": prefixes}
@@ -225,7 +227,7 @@ class _Shown(NamedTuple):
     "ListObjectVersions", access=access.on_listing("s3:ListBucketVersions"), actions=["s3:ListBucketVersions"]
 )
 async def list_object_versions(context: Context, request: Shape) -> Shape:
-    access.find(context, request)
+    versioned = bool(access.find(context, request).versioning)
     names = Names(request)
     key_marker, version_marker = request.get("KeyMarker") or "", request.get("VersionIdMarker") or ""
     if version_marker and not key_marker:
@@ -240,7 +242,7 @@ async def list_object_versions(context: Context, request: Shape) -> Shape:
     shown: list[_Shown] = []
     truncated = False
     if limit:
-        for item in _walk_versions(context.store, request, key_marker, version_marker):
+        for item in _walk_versions(context.store, request, key_marker, version_marker, versioned):
             if len(shown) == limit:
                 truncated = True
                 break
@@ -257,6 +259,7 @@ async def list_object_versions(context: Context, request: Shape) -> Shape:
         "DeleteMarkers": [],
         "CommonPrefixes": [],
     }
+    owner = cache(partial(grants.owner_shape, context.store))
     for name, version, latest in shown:
         if version is None:
             answer["CommonPrefixes"].append({"Prefix": names(name)})
@@ -264,7 +267,7 @@ async def list_object_versions(context: Context, request: Shape) -> Shape:
         described = _item(name, version, names) | {
             "VersionId": version.id,
             "IsLatest": latest,
-            "Owner": grants.owner_shape(context.store, version.properties.owner),
+            "Owner": owner(version.properties.owner),
         }
         if version.delete_marker:
             kept = ("Key", "LastModified", "VersionId", "IsLatest", "Owner")
@@ -280,8 +283,9 @@ async def list_object_versions(context: Context, request: Shape) -> Shape:
 
 
 def _walk_versions(
-    reader: Reader, request: Mapping[str, Any], key_marker: str, version_marker: str
+    reader: Reader, request: Mapping[str, Any], key_marker: str, version_marker: str, versioned: bool
 ) -> Iterator[_Shown]:
+    """A bucket that was never `versioned` has no older versions to look for, key by key."""
     bucket, prefix, delimiter = request["Bucket"], request.get("Prefix") or "", request.get("Delimiter") or ""
     if version_marker and key_marker.startswith(prefix):
         after = False
@@ -292,6 +296,8 @@ def _walk_versions(
     for name, version in walk(reader, bucket, prefix, delimiter, key_marker, markers=True):
         if version is None:
             yield _Shown(name, None)
+        elif not versioned:
+            yield _Shown(name, version, True)
         else:
             yield from _versions_of(reader, bucket, name, version)
 
