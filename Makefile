@@ -3,7 +3,7 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 SHELL  := /bin/bash
 
-.PHONY: help install develop demo test test-quick test-soak bench bench-quick check lock clean
+.PHONY: help install develop demo test test-quick test-soak bench bench-quick bench-scale check lock clean
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
@@ -24,11 +24,14 @@ develop: $(VENV)/.develop   ## the same, with what tests and checks need
 demo: install    ## start Pileus with the todo application in the foreground, print its address; Ctrl-C ends it
 	@scripts/demo.sh
 
-bench: install   ## measure Pileus beside its peers, some 20 minutes; writes docs/images/bench.svg
+bench: install   ## measure Pileus beside its peers, some 15 minutes; writes the figures and the picture into docs
 	$(PYTHON) bench/run.py
 
-bench-quick: install ## the same in under 3 minutes, without the picture
+bench-quick: install ## the same in under 3 minutes, printed only
 	$(PYTHON) bench/run.py --quick
+
+bench-scale: install ## measure how figures grow up to a million items, objects and log events, some 15 minutes
+	$(PYTHON) bench/scale.py
 
 test: develop browser  ## run the tests, in parallel
 	$(VENV)/bin/pytest -n 2 --dist worksteal -m "not soak"
