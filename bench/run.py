@@ -48,6 +48,8 @@ class Running:
         quiet(server)
         self.idle = server.memory()
         self.warm: set[tuple[str, int]] = set()
+        self.broken: set[tuple[str, int]] = set()
+        """Operations that failed under so many connections."""
         self.failed = set_up(contender, self.client)
         if "Login" in contender.operations:
             self.login, why = login.set_up(self.client)
@@ -149,10 +151,12 @@ def _round(running: list[Running], results: Results, connections: int, seconds: 
         for one in running:
             if operation not in one.operations or connections > _MOST.get(operation, connections):
                 continue
+            if (operation, connections) in one.broken:
+                continue
             try:
                 results.figures.append(one.measure(operation, connections, seconds))
             except LoadError as error:
-                one.failed[operation] = str(error)
+                one.broken.add((operation, connections))
                 _leave_out(results, one.contender, f"{operation} with {connections} connections", str(error))
 
 
