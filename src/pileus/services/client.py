@@ -47,5 +47,5 @@ class Client:
             context = Context(cloud=self._cloud, **details)  # type: ignore[arg-type]
         else:
             origin = self._cause.origin or self._cause.request_id
-            context = dataclasses.replace(self._cause, headers={}, query="", origin=origin, **details)  # type: ignore[arg-type]
+            context = dataclasses.replace(self._cause, headers={}, query="", found=None, origin=origin, **details)  # type: ignore[arg-type]
         return await self._cloud.perform(context, request)

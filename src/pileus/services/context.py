@@ -103,6 +103,8 @@ class Context:
     """Of the HTTP request, as on the wire."""
     via: tuple[str, ...] = ()
     """Services through which the call came in process (aws:CalledVia)."""
+    found: Any = None
+    """What an access rule looked up, for the operation that follows."""
     origin: str = ""
     """Of a call in process, the id of the request that led to it: under that one people look for it."""
 

@@ -47,7 +47,9 @@ def test_conditions_of_reads(request_: dict[str, Any], status: int | None) -> No
     [
         (None, {"IfNoneMatch": "*"}, None),
         (VERSION, {"IfNoneMatch": "*"}, "PreconditionFailed"),
-        (VERSION, {"IfNoneMatch": '"abc"'}, "NotImplemented"),
+        (VERSION, {"IfNoneMatch": '"abc"'}, "PreconditionFailed"),
+        (VERSION, {"IfNoneMatch": '"x"'}, None),
+        (None, {"IfNoneMatch": '"abc"'}, None),
         (VERSION, {"IfMatch": '"abc"'}, None),
         (VERSION, {"IfMatch": '"x"'}, "PreconditionFailed"),
         (None, {"IfMatch": '"abc"'}, "NoSuchKey"),

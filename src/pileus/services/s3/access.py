@@ -7,9 +7,9 @@ decides. https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-lan
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pileus.aws.errors import AWSError
@@ -189,17 +189,32 @@ def on_listing(action: str) -> AccessRule:
     return rule
 
 
-def on_version(action: str, versioned_action: str) -> AccessRule:
+def on_version(action: str, versioned_action: str) -> Callable[[Context, Shape], Access]:
     """On an existing object: `versioned_action` where the request names a version."""
 
     def rule(context: Context, request: Shape) -> Access:
         bucket = find(context, request)
         named = request.get("VersionId")
         version = versions.look_up(context.store, bucket.name, request["Key"], named)
+        context.found = Found(bucket, request["Key"], version)
         asked = versioned_action if named else action
         return existing_access(context, request, bucket, request["Key"], asked, version)
 
     return rule
+
+
+class Found(NamedTuple):
+    """What `on_version` was asked about: that, and nothing that came after, is what the operation may read."""
+
+    bucket: Bucket
+    key: str
+    version: Version | None
+
+
+def take_found(context: Context, bucket: Bucket, key: str) -> Found | None:
+    """Once: whoever looks again must ask again."""
+    found, context.found = context.found, None
+    return found if isinstance(found, Found) and found.bucket is bucket and found.key == key else None
 
 
 def on_new_object(action: str) -> AccessRule:

@@ -1,6 +1,7 @@
 """Contents of objects: received, hashed and verified on the way, kept in the store (small) or as blobs, and read back.
 
-Small contents lie in the store so that an object is one durable commit: a blob costs two fsyncs more.
+Small contents lie in the store so that an object is one durable commit: a blob costs two fsyncs more. Tiny ones lie in
+the object's own record: one read gets all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from pileus.store.interface import Transaction
 
 SMALL = 32 * 1024
 """Contents up to this size lie in the store."""
+TINY = 1024
+"""Contents up to this size lie in the record of their object, which listings read too."""
 LARGEST = 5 * 1024**3
 """Of one request (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 _GATHER = 1024 * 1024
@@ -133,6 +136,8 @@ async def receive(
     if part.size == 0:
         received.discard()
         part.blob, received.data = "", None
+    elif data is not None and len(data) <= TINY:
+        part.inline, received.data = data, None
     elif data is not None:
         part.record = secrets.token_hex(12)
     return received
@@ -202,8 +207,8 @@ def open_part(cloud: Cloud, part: Part, key: bytes, start: int, length: int) -> 
     if length <= 0:
         return b""
     offset, stored = encryption.stretch(part.size, start, length) if key else (start, length)
-    if part.record:
-        data = DATA.get(cloud.store, part.record)
+    if part.record or part.inline:
+        data = part.inline or DATA.get(cloud.store, part.record)
         if data is None:
             raise FileNotFoundError(part.record)
         if not key:

@@ -65,7 +65,7 @@ def line(bucket: Bucket, request: Request, response: Response, access: Access, n
         quote(version or "", safe=""),
         access.request_id,
         *_signature(request, access.principal),
-        headers.get("host", "").translate(_CONTROLS).replace(" ", "%20"),
+        quote(headers.get("host", ""), safe=":.-[]"),
         "",
         "",
         "",

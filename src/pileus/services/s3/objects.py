@@ -55,8 +55,9 @@ async def write(context: Context, bucket: Bucket, request: Mapping[str, Any], ev
     """Makes the request's body the newest version of its key."""
     key = request["Key"]
     check_key(key)
-    # Before the body comes, so that it need not; what decides is the check inside the transaction.
-    preconditions.check_write(HEADS.get(context.store, bucket.name, key), request, key)
+    if preconditions.has_write(request):
+        # Before the body comes, so that it need not; what decides is the check inside the transaction.
+        preconditions.check_write(HEADS.get(context.store, bucket.name, key), request, key)
     want = encryption.wanted(context, request, bucket)
     encrypted, content_key = encryption.make(context.cloud, bucket.account, want)
     own = properties.of_request(context, request, bucket, encrypted)
@@ -109,7 +110,8 @@ def readable(context: Context, bucket: Bucket, request: Mapping[str, Any]) -> Ve
     key, named = request["Key"], request.get("VersionId")
     if named:
         versions.check_id(named)
-    version = versions.look_up(context.store, bucket.name, key, named)
+    found = access.take_found(context, bucket, key)
+    version = found.version if found is not None else versions.look_up(context.store, bucket.name, key, named)
     if version is None:
         if named:
             raise writing.no_such_version(key, named)
@@ -132,9 +134,12 @@ def readable(context: Context, bucket: Bucket, request: Mapping[str, Any]) -> Ve
     return version
 
 
+_reading = access.on_version("s3:GetObject", "s3:GetObjectVersion")
+
+
 @service.operation(
     "GetObject",
-    access=access.on_version("s3:GetObject", "s3:GetObjectVersion"),
+    access=_reading,
     actions=("s3:GetObject", "s3:GetObjectVersion"),
 )
 async def get_object(context: Context, request: Shape) -> Shape:
@@ -142,7 +147,8 @@ async def get_object(context: Context, request: Shape) -> Shape:
     try:
         return _open(context, bucket, request)
     except FileNotFoundError:
-        # Overwritten or deleted between its record and its file: the next look tells which.
+        # Overwritten or deleted between its record and its file: the next look tells which, and is another question.
+        context.cloud.authorizer.authorize(context, (_reading(context, request),))
         return _open(context, bucket, request)
 
 
@@ -155,7 +161,7 @@ def _open(context: Context, bucket: Bucket, request: Mapping[str, Any]) -> Shape
 
 @service.operation(
     "HeadObject",
-    access=access.on_version("s3:GetObject", "s3:GetObjectVersion"),
+    access=_reading,
     actions=("s3:GetObject", "s3:GetObjectVersion"),
 )
 async def head_object(context: Context, request: Shape) -> Shape:

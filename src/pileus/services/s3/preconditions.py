@@ -45,6 +45,10 @@ def not_modified(version: Version) -> AWSError:
     return AWSError("NotModified", "Not Modified", status=304, headers=headers)
 
 
+def has_write(request: Mapping[str, Any]) -> bool:
+    return request.get("IfMatch") is not None or request.get("IfNoneMatch") is not None
+
+
 def check_write(head: Version | None, request: Mapping[str, Any], key: str) -> None:
     """Raises PreconditionFailed where what is there now is not what the writer expects."""
     current = None if head is None or head.delete_marker else head

@@ -12,6 +12,7 @@ import msgspec
 
 from pileus.services.context import Cloud
 from pileus.store import watch
+from pileus.store.interface import Reader
 from pileus.store.keys import pack
 from pileus.store.records import Records
 
@@ -56,8 +57,8 @@ class Encryption(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class Part(msgspec.Struct, omit_defaults=True):
-    """One stretch of contents: a whole object or a part of a multipart upload. One of `record` (an id in DATA) and
-    `blob` (a key in the blob store) is set unless it is empty."""
+    """One stretch of contents: a whole object or a part of a multipart upload. One of `inline` (the bytes as they are
+    kept), `record` (an id in DATA) and `blob` (a key in the blob store) is set unless it is empty."""
 
     number: int
     size: int
@@ -67,6 +68,7 @@ class Part(msgspec.Struct, omit_defaults=True):
     blob: str = ""
     nonce: bytes = b""
     checksum: str = ""
+    inline: bytes = b""
 
 
 class Lock(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -191,6 +193,15 @@ class BucketCache:
                 self._found.clear()
             found = self._found[name] = (key, raw, msgspec.msgpack.decode(raw, type=Bucket))
         return found[2]
+
+    def is_current(self, reader: Reader, bucket: Bucket) -> bool:
+        found = self._found.get(bucket.name)
+        return found is not None and found[2] is bucket and reader.get(found[0]) == found[1]
+
+
+def is_current(cloud: Cloud, reader: Reader, bucket: Bucket) -> bool:
+    """Whether a bucket that `bucket_of` answered is what its record says now."""
+    return cloud.part(BucketCache).is_current(reader, bucket)
 
 
 def bucket_of(cloud: Cloud, name: str) -> Bucket | None:

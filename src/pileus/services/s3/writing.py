@@ -9,7 +9,7 @@ from pileus.aws.errors import AWSError
 from pileus.services.context import Context
 from pileus.services.s3 import contents, notifications, preconditions, versions
 from pileus.services.s3.names import no_such_bucket
-from pileus.services.s3.state import BUCKETS, HEADS, PARTS, Bucket, Version
+from pileus.services.s3.state import BUCKETS, HEADS, PARTS, Bucket, Version, is_current
 from pileus.store.interface import Reader, Transaction
 
 
@@ -19,6 +19,11 @@ def same_bucket(reader: Reader, bucket: Bucket) -> Bucket:
     if now is None or now.created != bucket.created or now.account != bucket.account:
         raise no_such_bucket(bucket.name)
     return now
+
+
+def _current(context: Context, tx: Transaction, bucket: Bucket) -> Bucket:
+    """Like `same_bucket`, for reading only: most often the record is the one that is known decoded."""
+    return bucket if is_current(context.cloud, tx, bucket) else same_bucket(tx, bucket)
 
 
 def drop(context: Context, tx: Transaction, bucket: str, key: str, version: Version) -> list[str]:
@@ -43,7 +48,7 @@ async def record(
     what is raised leaves everything as it was."""
 
     def change(tx: Transaction) -> tuple[list[list[str]], notifications.Pending]:
-        now = same_bucket(tx, bucket)
+        now = _current(context, tx, bucket)
         head = HEADS.get(tx, bucket.name, key)
         preconditions.check_write(head, conditions, key)
         version.order = versions.next_order(head, context.received)
