@@ -35,6 +35,9 @@ def used(account: Any) -> Any:
         ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
     )
     account.client("s3").create_bucket(Bucket=f"shelf-{account.id}")
+    account.client("s3").put_bucket_website(
+        Bucket=f"shelf-{account.id}", WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}}
+    )
     account.client("s3").put_object(Bucket=f"shelf-{account.id}", Key="a", Body=b"x" * 1000)
     return account
 
@@ -107,6 +110,9 @@ def test_a_browser_signs_in_and_sees_what_there_is(used: Any) -> None:
         page.wait_for_selector("#sections:not([hidden])")
         assert "books" in page.inner_text("#tables")
         assert f"shelf-{used.id}" in page.inner_text("#buckets")
+        site = page.locator("#buckets a")
+        assert site.get_attribute("href") == f"http://shelf-{used.id}.localhost:{used.endpoint.rpartition(':')[2]}/"
+        assert site.get_attribute("rel") == "noopener noreferrer"
         page.select_option("#prices", "2015")
         page.get_by_text("$0.56 a month").wait_for()
         page.click("#leave")

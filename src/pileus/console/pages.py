@@ -2,7 +2,7 @@
 
 The same port serves buckets, and what a bucket's owner puts there must not reach the console: the page is sandboxed
 into an origin of its own (https://www.w3.org/TR/CSP3/#directive-sandbox), holds the pasted key in memory only, and
-runs no script but its own.
+runs no script but its own. Links to websites open beside it, without an opener and outside its sandbox.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import importlib.resources
 from pileus.services.admin import PAGES, Page
 
 _POLICY = (
-    "sandbox allow-scripts allow-forms; default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-    " img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox; default-src 'none';"
+    " script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "content-security-policy": _POLICY,

@@ -8,6 +8,8 @@ const at = (id) => document.getElementById(id);
 let key;
 let timer;
 let asking = 0;
+/** The stacks whose outputs are unfolded: they stay so when the page is made anew. */
+const opened = new Set();
 
 async function ask(name, request = {}) {
   const url = `${base}${name}`;
@@ -31,15 +33,16 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** A table; cells are texts or elements, numbers stand to the right. `columns` are [title, value of a row, is a number]. */
+/** A table; cells are texts or elements. `columns` are [title, value of a row, kind]: `number` stands to the right,
+ *  `long` may take several lines, all else keeps to one. */
 function table(rows, columns, empty) {
   if (!rows.length) return element("p", { className: "empty" }, empty);
-  const cell = (tag, content, number) => element(tag, { className: number ? "number" : "" }, content ?? "");
+  const cell = (tag, content, kind = "") => element(tag, { className: kind }, content ?? "");
   return element("div", { className: "scroll" },
     element("table", {},
-      element("thead", {}, element("tr", {}, ...columns.map(([title, , number]) => cell("th", title, number)))),
+      element("thead", {}, element("tr", {}, ...columns.map(([title, , kind]) => cell("th", title, kind)))),
       element("tbody", {}, ...rows.map((row) =>
-        element("tr", {}, ...columns.map(([, value, number]) => cell("td", value(row), number)))))));
+        element("tr", {}, ...columns.map(([, value, kind]) => cell("td", value(row), kind)))))));
 }
 
 const count = (value) => Number(value).toLocaleString("en");
@@ -51,6 +54,11 @@ const size = (value) => {
   return `${(value / 1024 ** step).toFixed(step ? 1 : 0)} ${steps[step]}`;
 };
 const moment = (value) => new Date(value).toLocaleString();
+/** Milliseconds of calls; there are none where nothing was called. */
+const latency = (one, value) => (one.invocations ? value : "–");
+const link = (address) => element("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, address);
+const pairs = (found) => element("dl", {}, ...Object.entries(found).flatMap(([name, value]) => [
+  element("dt", {}, name), element("dd", {}, /^https?:/.test(value) ? link(value) : value)]));
 const status = (text) => element("span", { className: /FAILED|ROLLBACK/.test(text) ? "bad" : "good" }, text.toLowerCase().replaceAll("_", " "));
 
 function showOverview(found) {
@@ -58,44 +66,56 @@ function showOverview(found) {
   at("functions").replaceChildren(table(found.functions, [
     ["Name", (one) => one.name],
     ["Runtime", (one) => one.runtime],
-    ["MB", (one) => count(one.memory), true],
-    ["Calls, 24 h", (one) => count(one.invocations), true],
-    ["Errors", (one) => element("span", { className: one.errors ? "bad" : "" }, count(one.errors)), true],
-    ["Cold", (one) => count(one.cold), true],
-    ["p50 ms", (one) => one.p50, true],
-    ["p99 ms", (one) => one.p99, true],
+    ["MB", (one) => count(one.memory), "number"],
+    ["Calls, 24 h", (one) => count(one.invocations), "number"],
+    ["Errors", (one) => element("span", { className: one.errors ? "bad" : "" }, count(one.errors)), "number"],
+    ["Cold", (one) => count(one.cold), "number"],
+    ["p50 ms", (one) => latency(one, one.p50), "number"],
+    ["p99 ms", (one) => latency(one, one.p99), "number"],
   ], "No functions yet: pileus new makes an application to start from."));
   at("stacks").replaceChildren(table(found.stacks, [
     ["Name", (one) => one.name],
     ["Status", (one) => status(one.status)],
     ["Changed", (one) => moment(one.changed)],
-    ["Outputs", (one) => Object.entries(one.outputs).map(([name, value]) => `${name} ${value}`).join(", ")],
+    ["Outputs", (one) => outputs(one.name, one.outputs), "long"],
   ], "No stacks: pileus deploy makes one of a template."));
   at("tables").replaceChildren(table(found.tables, [
     ["Name", (one) => one.name],
     ["Status", (one) => status(one.status)],
-    ["Items", (one) => count(one.items), true],
-    ["Bytes", (one) => size(one.bytes), true],
+    ["Items", (one) => count(one.items), "number"],
+    ["Bytes", (one) => size(one.bytes), "number"],
     ["Capacity", (one) => (one.write ? `${one.read} read, ${one.write} write` : "on demand")],
   ], "No tables."));
   at("buckets").replaceChildren(table(found.buckets, [
     ["Name", (one) => one.name],
     ["Created", (one) => moment(one.created)],
-    ["Website", (one) => (one.website ? website(one) : "")],
+    ["Website", (one) => (one.website ? link(website(one)) : "")],
   ], "No buckets."));
   at("isolation").replaceChildren(isolation(found.isolation));
-  at("services").replaceChildren(table(Object.entries(found.services).filter(([, operations]) => operations), [
-    ["Service", ([name]) => name],
-    ["Operations", ([, operations]) => count(operations), true],
-  ], ""));
+  const services = Object.entries(found.services).filter(([, operations]) => operations);
+  at("services").replaceChildren(words(services.map(([name, operations]) => `${name} ${count(operations)}`)));
+}
+
+const words = (texts, className = "") => element("ul", { className: `words ${className}` }, ...texts.map((text) => element("li", {}, text)));
+
+/** An address is worth seeing; the rest of a stack's outputs is looked up now and then. */
+function outputs(name, found) {
+  const addresses = Object.values(found).filter((value) => /^https?:/.test(value));
+  const names = Object.keys(found);
+  if (!names.length) return "";
+  return element("div", {}, ...addresses.map(link),
+    element("details", { open: opened.has(name), ontoggle: (event) => opened[event.target.open ? "add" : "delete"](name) },
+      element("summary", {}, `${names.length} ${names.length === 1 ? "output" : "outputs"}`), pairs(found)));
 }
 
 function isolation({ barriers = {}, missing = [], runtimes = {} }) {
-  const yes = (value) => element("span", { className: value ? "good" : "bad" }, value ? "kept apart" : "not kept apart");
+  const [up, down] = [true, false].map((wanted) => Object.keys(barriers).filter((name) => barriers[name] === wanted));
   return element("div", {},
-    table(Object.entries(barriers), [["Barrier", ([name]) => name], ["", ([, value]) => yes(value)]], "Nothing is known of it."),
+    element("p", { className: "sum" }, missing.length ? "Functions are kept apart in part" : "Functions are kept apart"),
+    words(up, "good"), words(down, "bad"),
     element("ul", { className: "bad" }, ...missing.map((text) => element("li", {}, text))),
-    table(Object.entries(runtimes).filter(([, state]) => state === "ready"), [["Runtimes ready", ([name]) => name]], "No runtime is ready."));
+    element("h3", {}, "Runtimes that are ready"),
+    words(Object.keys(runtimes).filter((name) => runtimes[name] === "ready")));
 }
 
 function showBill(bill) {
@@ -106,10 +126,10 @@ function showBill(bill) {
       ["Service", (line) => line.service],
       ["For", (line) => line.what],
       ["Kind", (line) => line.kind],
-      ["Price", (line) => (line.unit_price ? `$${line.unit_price}/${line.label}` : "free"), true],
-      ["Used", (line) => quantity(line.quantity), true],
-      ["So far", (line) => money(line.cost), true],
-      ["A month", (line) => money(line.month_cost), true],
+      ["Price", (line) => (line.unit_price ? `$${line.unit_price}/${line.label}` : "free"), "number"],
+      ["Used", (line) => quantity(line.quantity), "number"],
+      ["So far", (line) => money(line.cost), "number"],
+      ["A month", (line) => money(line.month_cost), "number"],
     ], "Nothing was used yet."),
     element("p", { className: "empty" }, `Account ${bill.account}, ${bill.month}, by ${bill.list_title}.`));
 }
@@ -117,10 +137,10 @@ function showBill(bill) {
 function showDenied({ denied }) {
   at("denied").replaceChildren(table(denied.slice(0, DENIED_SHOWN), [
     ["When", (one) => moment(one.time * 1000)],
-    ["Who", (one) => one.principal],
+    ["Who", (one) => one.principal, "long"],
     ["Action", (one) => one.action],
-    ["Resource", (one) => one.resource],
-    ["Why", (one) => one.outcome],
+    ["Resource", (one) => one.resource, "long"],
+    ["Why", (one) => one.outcome, "long"],
   ], "None."));
 }
 
@@ -191,3 +211,4 @@ at("leave").addEventListener("click", () => leave());
 at("prices").addEventListener("change", refresh);
 at("free-tier").addEventListener("change", refresh);
 health();
+at("key").focus();

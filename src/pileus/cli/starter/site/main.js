@@ -65,8 +65,9 @@ async function call(payload) {
   notice.textContent = "…";
   try {
     config ??= await answerOf(await fetch("config.json", { cache: "no-cache" }));
-    show(await invoke(config.GuestBook, payload));
-    notice.textContent = "";
+    const notes = await invoke(config.GuestBook, payload);
+    show(notes);
+    notice.textContent = notes.length ? "" : "Nobody has left a note yet. Yours would be the first.";
     return true;
   } catch (error) {
     notice.textContent = `That did not work: ${error.message}`;
