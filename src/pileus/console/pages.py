@@ -13,7 +13,8 @@ from pileus.services.admin import PAGES, Page
 
 _POLICY = (
     "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox; default-src 'none';"
-    " script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    " script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none';"
+    " frame-ancestors 'none'"
 )
 _HEADERS = {
     "content-security-policy": _POLICY,
