@@ -40,6 +40,7 @@ class _Tables:
         self.versions: dict[str, str] = {}
         self.by_scope: dict[str, list[str]] = {}
         self.rest: dict[str, RestRoutes] = {}
+        self.rest_by_scope: dict[str, list[str]] = {}
         for name in all_services():
             metadata = service_model(name).metadata
             self.by_scope.setdefault(signing_name(name), []).append(name)
@@ -50,6 +51,7 @@ class _Tables:
                     self.versions[metadata["apiVersion"]] = name
                 case _ if name != "s3":
                     self.rest[name] = RestRoutes(name)
+                    self.rest_by_scope.setdefault(signing_name(name), []).append(name)
 
     def find(self, request: Request, bucket: str | None, form: bytes) -> Route:
         target = request.headers.get("x-amz-target")
@@ -60,8 +62,9 @@ class _Tables:
                 return _known(service, operation)
         # A path that only a REST service has (they begin with its API's date) needs no scope to be told.
         scope = claimed_service(request)
-        for name, routes in self.rest.items():
-            if (not scope or scope == signing_name(name)) and routes.owns(request):
+        for name in self.rest_by_scope.get(scope, ()) if scope else self.rest:
+            routes = self.rest[name]
+            if routes.owns(request):
                 return routes.find(request) or Route(name, "")
         if scope and scope != "s3":
             return self._in_scope(scope, request, form)

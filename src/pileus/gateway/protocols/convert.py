@@ -12,7 +12,8 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -319,11 +320,16 @@ class Encoders(_Compiled):
         return _as_it_is
 
 
+@lru_cache(maxsize=4096)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 def format_timestamp(value: datetime, written: str) -> float | int | str:
     if written == "iso8601":
         moment = value.astimezone(UTC).replace(tzinfo=None)
         return f"{moment.isoformat(timespec='milliseconds' if moment.microsecond else 'seconds')}Z"
     if written == "rfc822":
-        return format_datetime(value.astimezone(UTC), usegmt=True)
+        return _http_date(int(value.timestamp() // 1))
     seconds = round(value.timestamp(), 3)
     return int(seconds) if seconds.is_integer() else seconds
