@@ -2,6 +2,9 @@
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and …/runtimes-extensions-api.html. One connection is
 one protocol object; what requests mean is decided by the `Handler`.
+
+Our own runtime clients put their answer and their wish for the next invocation into one request (`_THEN_NEXT`): the
+next invocation is what that is answered with, and one exchange serves where the protocol of AWS has two.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ _REASONS = {
     413: "Payload Too Large",
 }
 BODY_LIMIT = 6_291_556
+_THEN_NEXT = b"pileus-then-next"
 _HEAD_LIMIT = 1 << 21  # awslambdaric sends an X-Ray document of up to 1 MiB as a header
 
 Headers = dict[bytes, bytes]
@@ -63,8 +67,8 @@ class Connection(asyncio.Protocol):
     is to confuse its own invocations."""
 
     __slots__ = (
-        "_body", "_find", "_handler", "_headers", "_held", "_parser", "_share", "_size", "_streaming", "_too_large",
-        "_trailing", "_url", "transport",
+        "_body", "_find", "_handler", "_headers", "_held", "_parser", "_quiet", "_share", "_size", "_streaming",
+        "_too_large", "_trailing", "_url", "transport",
     )  # fmt: skip
 
     def __init__(self, find: Callable[[], Handler | None], share: Share) -> None:
@@ -84,6 +88,7 @@ class Connection(asyncio.Protocol):
         self._streaming = False
         self._too_large = False
         self._trailing: Headers | None = None
+        self._quiet = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -176,6 +181,7 @@ class Connection(asyncio.Protocol):
         if path == "invocation/next" and method == b"GET":
             handler.next_invocation(self)
             return
+        self._quiet = _THEN_NEXT in self._headers
         parts = path.split("/")
         error_type = self._headers.get(b"lambda-runtime-function-error-type", b"").decode("latin-1")
         if method != b"POST":
@@ -192,6 +198,9 @@ class Connection(asyncio.Protocol):
             handler.init_error(self, body, error_type)
         else:
             self.refuse(404, "NotFound", "no such path")
+        if self._quiet:
+            self._quiet = False
+            handler.next_invocation(self)
 
     def _extension(self, handler: Handler, method: bytes, path: str, body: bytes) -> None:
         identifier = self._headers.get(b"lambda-extension-identifier", b"").decode("latin-1")
@@ -208,12 +217,15 @@ class Connection(asyncio.Protocol):
     # Answers.
 
     def accept(self) -> None:
-        self.transport.write(_ACCEPTED)
+        if not self._quiet:
+            self.transport.write(_ACCEPTED)
 
     def refuse(self, status: int, error_type: str, message: str) -> None:
         self.answer(status, {"errorType": error_type, "errorMessage": message})
 
     def answer(self, status: int, document: Any, headers: str = "") -> None:
+        if self._quiet:
+            return
         body = msgspec.json.encode(document)
         self.transport.write(_head(status, headers, len(body)) + body)
 

@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import mmap
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from pileus.aws.errors import AWSError
 from pileus.runtime.interface import FunctionVersion, Limits
 
 _ROWS = 16_384
-_NAME = 16
-_COLUMN = 4
+_NAME, _COLUMN = 16, 4
+"""Bytes of a row's name and of one count."""
 
 
 def take_number(state: Path, most: int) -> tuple[int, int]:
@@ -57,11 +56,12 @@ class Concurrency:
                 os.ftruncate(file, size)
             self._map = mmap.mmap(file, size)
             os.close(file)
+        self._counts = memoryview(self._map).cast("i")
         self._rows: dict[tuple[str, ...], int] = {}
         for row in range(_ROWS):  # what this worker's killed predecessor counted
             start = row * self._width
             if self._map[start : start + _NAME] != bytes(_NAME):
-                self._put(row, 0)
+                self._counts[self._first(row) + worker] = 0
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -93,15 +93,16 @@ class Concurrency:
                 row = (row + 1) % _ROWS
         raise AWSError("ServiceException", "Too many functions on this machine.", status=500)
 
-    def _put(self, row: int, count: int) -> None:
-        struct.pack_into("<i", self._map, row * self._width + _NAME + _COLUMN * self._worker, count)
+    def _first(self, row: int) -> int:
+        """Where in `_counts` the row's begin."""
+        return (row * self._width + _NAME) // _COLUMN
 
     def _add(self, row: int, number: int) -> None:
-        offset = row * self._width + _NAME + _COLUMN * self._worker
-        struct.pack_into("<i", self._map, offset, struct.unpack_from("<i", self._map, offset)[0] + number)
+        self._counts[self._first(row) + self._worker] += number
 
     def _sum(self, row: int) -> int:
-        return sum(struct.unpack_from(f"<{self._workers}i", self._map, row * self._width + _NAME))
+        first = self._first(row)
+        return sum(self._counts[first : first + self._workers])
 
     def enter(self, function: FunctionVersion, limits: Limits) -> tuple[int, int]:
         """Counts one more invocation, to be given to `leave`. Raises TooManyRequestsException."""
@@ -129,6 +130,7 @@ class Concurrency:
         return self._sum(self._row(account, region, "")) + self._sum(self._row(account, region, " reserved"))
 
     def close(self) -> None:
+        self._counts.release()
         self._map.close()
         os.close(self._lock)
 

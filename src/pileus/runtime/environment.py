@@ -12,6 +12,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pileus.aws import tracing
 from pileus.runtime import platform_log
 from pileus.runtime.api import Connection, Headers
 from pileus.runtime.errors import (
@@ -39,9 +41,6 @@ from pileus.runtime.response_stream import ResponseStream
 
 _clock = time.perf_counter
 """The event loop's own clock counts whole milliseconds."""
-FREEZE_AFTER_S = 0.01
-"""Idle time before the freezer: a busy function is not stopped and started for nothing, and what a guest does
-behind its answer's back ends here."""
 HANDOVER_S = 0.25
 """How long an answered runtime may take to ask for its next invocation before that is given to another."""
 _RESPONSE_BODY_TOO_LARGE = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
@@ -52,6 +51,8 @@ class Owner(Protocol):
 
     logs: Callable[[FunctionVersion, str, Sequence[LogLine]], None]
 
+    def works(self, environment: Environment) -> None: ...
+    def rests(self, environment: Environment) -> None: ...
     def idle(self, environment: Environment) -> None: ...
     def ended(self, environment: Environment) -> None: ...
 
@@ -81,6 +82,8 @@ class Environment:
         self.retired = False
         self.created = _clock()
         self.idle_since = self.created
+        self.deadline = math.inf
+        """When the invocation that it has must be over."""
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._extensions = Extensions(function, [])
@@ -88,7 +91,6 @@ class Environment:
         self._running: _Running | None = None
         self._pending: _Running | None = None
         self._frozen = False
-        self._freezer: asyncio.TimerHandle | None = None
         self._log = GuestLog(sandbox.output, lambda lines: owner.logs(function, self.log_stream, lines))
         self._init_began = 0.0
         self._init_timer: asyncio.TimerHandle | None = None
@@ -108,6 +110,7 @@ class Environment:
         self._assignment = assignment
         self.sandbox.exited = self._exited
         self._init_began = _clock()
+        self._owner.works(self)
         self._init_timer = self._loop.call_later(init_limit_s, self._init_timed_out)
         self.sandbox.assign(assignment)
 
@@ -153,15 +156,17 @@ class Environment:
     def busy(self) -> bool:
         return self._pending is not None or (self._running is not None and not self._running.responded)
 
+    @property
+    def working(self) -> bool:
+        return self.alive and (self._running is not None or self._pending is not None or not self.ready.done())
+
     def run(self, invocation: Invocation, *, streaming: bool, init_ms: float | None) -> asyncio.Future[Outcome]:
         """The future is done when the response has come (or begun, for a stream); it fails with NotDeliveredError
-        where the runtime never took the invocation."""
+        where the runtime never took the invocation. Cancelled, it stops nothing: the function runs on."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
         outcome = Outcome(executed_version=self.function.version, log_stream=self.log_stream, init_ms=init_ms)
         running = _Running(invocation, streaming, future, outcome, init_ms)
-        if self._freezer:
-            self._freezer.cancel()
-            self._freezer = None
+        self._owner.works(self)
         if self._running is None and self._waiting is not None and self._waiting.open:
             self._deliver(running, self._waiting)
         else:
@@ -173,7 +178,8 @@ class Environment:
         if self._pending is running:
             self._pending = None
             self._lost = True
-            running.future.set_exception(NotDeliveredError())
+            if not running.future.done():
+                running.future.set_exception(NotDeliveredError())
 
     def _deliver(self, running: _Running, connection: Connection) -> None:
         if self._frozen:
@@ -185,6 +191,7 @@ class Environment:
         self._running = running
         now = time.time()
         running.began = _clock()
+        self.deadline = running.began + self.function.timeout_s
         deadline_ms = int((now + self.function.timeout_s) * 1000)
         trace = invocation.trace_id or _trace(self.function)
         running.trace = trace if "Sampled=1" in trace else ""
@@ -209,7 +216,6 @@ class Environment:
         self._waiting = None
         connection.deliver(headers, invocation.payload)
         self._extensions.invoke(invocation.request_id, invocation.invoked_arn, deadline_ms, trace)
-        running.timer = self._loop.call_later(self.function.timeout_s, self._timed_out, running)
 
     def _respond(
         self, running: _Running, payload: bytes, *, function_error: str | None = None, status: str = "success",
@@ -252,11 +258,10 @@ class Environment:
             lines=lines,
         )  # fmt: skip
 
-    def _timed_out(self, running: _Running) -> None:
-        if running is not self._running:
-            return
+    def timed_out(self) -> None:
         self.alive = False
-        if not running.responded:
+        running = self._running
+        if running is not None and not running.responded:
             seconds, request_id = self.function.timeout_s, running.invocation.request_id
             message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
             lines = platform_log.timed_out(self.function, request_id, seconds, time.time())
@@ -279,9 +284,8 @@ class Environment:
             return
         running, pending = self._running, self._pending
         if running is not None:
-            if running.timer:
-                running.timer.cancel()
             self._running = None
+            self.deadline = math.inf
         if not self._initialised:
             self._init_done()
         if pending is not None and self.alive:
@@ -294,8 +298,8 @@ class Environment:
             self._owner.idle(self)
         if self.retired:
             self.shut_down()
-        elif self._extensions.idle and self._freezer is None:
-            self._freezer = self._loop.call_later(FREEZE_AFTER_S, self._freeze)
+        elif self._extensions.idle:
+            self._owner.rests(self)
 
     def _answering(self, connection: Connection, request_id: str) -> _Running | None:
         running = self._running
@@ -356,7 +360,8 @@ class Environment:
         running.outcome.content_type = content_type
         if running.streaming:
             running.outcome.stream = aiter(running.stream)
-            running.future.set_result(running.outcome)
+            if not running.future.done():
+                running.future.set_result(running.outcome)
         return True
 
     def response_piece(self, piece: bytes) -> None:
@@ -396,9 +401,8 @@ class Environment:
 
     # Between invocations.
 
-    def _freeze(self) -> None:
-        self._freezer = None
-        if self.alive and not self.busy:
+    def freeze(self) -> None:
+        if self.alive and self._waiting is not None and not self._frozen:
             self.sandbox.freeze()
             self._frozen = True
 
@@ -420,9 +424,6 @@ class Environment:
             return
         self.alive = False
         self._shutting_down = True
-        if self._freezer:
-            self._freezer.cancel()
-            self._freezer = None
         grace = self._extensions.grace_s
         if self._frozen:
             self._thaw()
@@ -440,16 +441,16 @@ class Environment:
     def _exited(self) -> None:
         """Called when the last process is gone."""
         killed, self.alive = not self.alive, False
-        for timer in (self._freezer, self._init_timer):
-            if timer:
-                timer.cancel()
+        if self._init_timer:
+            self._init_timer.cancel()
         reason = how_it_ended(self.sandbox.status)
         running, pending = self._running, self._pending
         self._pending = None
         if pending is not None:
             if pending.timer:
                 pending.timer.cancel()
-            pending.future.set_exception(NotDeliveredError())
+            if not pending.future.done():
+                pending.future.set_exception(NotDeliveredError())
         if not self.ready.done() and self.sandbox.status is None and not killed:
             # Its process 1 failed, before anything of the function's ran; Pileus's own log says how.
             self.ready.set_exception(LaunchError("an execution environment could not be prepared"))
@@ -459,14 +460,11 @@ class Environment:
                 kind = "Runtime.InvalidEntrypoint"
                 reason = not_started(self._assignment, self.sandbox.not_started)
             self._init_failed(error_payload(kind, f"Error: {reason}"), kind, "error")
-        if running is not None:
-            if running.timer:
-                running.timer.cancel()
-            if not running.responded:
-                request_id = running.invocation.request_id
-                lines = platform_log.exited(request_id, reason, "Runtime.ExitError", time.time())
-                message = f"RequestId: {request_id} Error: {reason}"
-                self._fail(running, "Runtime.ExitError", message, "error", lines)
+        if running is not None and not running.responded:
+            request_id = running.invocation.request_id
+            lines = platform_log.exited(request_id, reason, "Runtime.ExitError", time.time())
+            message = f"RequestId: {request_id} Error: {reason}"
+            self._fail(running, "Runtime.ExitError", message, "error", lines)
         self._log.close()
         self._owner.ended(self)
 
@@ -492,8 +490,7 @@ def _header(text: str) -> str:
 
 
 def _trace(function: FunctionVersion) -> str:
-    sampled = 1 if function.tracing == "Active" else 0
-    return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled={sampled}"
+    return tracing.header("1" if function.tracing == "Active" else "0")
 
 
 def _decode_error_body(body: bytes) -> str:

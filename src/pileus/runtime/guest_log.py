@@ -42,23 +42,25 @@ class GuestLog:
             return
         if self.of_init is not None and len(self.of_init) < _KEPT_OF_INIT:
             self.of_init += [text for _, text in lines]
-        for line in lines:
-            self._lines.append(line)
-            self._size += len(line[1])
-            if self._tail is not None:
-                text = line[1] if line[1].endswith("\n") else line[1] + "\n"
-                self._tail += text.encode()
-                if len(self._tail) > _TAIL:
-                    del self._tail[:-_TAIL]
+        self._lines += lines
+        for _, text in lines:
+            self._size += len(text)
+        if self._tail is not None:
+            for _, text in lines:
+                self._tail += (text if text.endswith("\n") else text + "\n").encode()
+            if len(self._tail) > _TAIL:
+                del self._tail[:-_TAIL]
         if self._size > _BATCH:
             self.flush()
         elif self._timer is None:
-            self._timer = self._loop.call_later(_BATCH_S, self.flush)
+            self._timer = self._loop.call_later(_BATCH_S, self._overdue)
+
+    def _overdue(self) -> None:
+        self._timer = None
+        self.flush()
 
     def flush(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        # The timer is left to run: it fires once a second at most, where one an invocation would be set and cancelled.
         if self._lines:
             lines, self._lines, self._size = self._lines, [], 0
             self._sink(lines)
@@ -88,6 +90,8 @@ class GuestLog:
         self.drain()
         self.add(self._splitter.flush())
         self.flush()
+        if self._timer:
+            self._timer.cancel()
         self._pipe = -1
 
     def _read(self) -> None:

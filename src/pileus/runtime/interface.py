@@ -29,7 +29,7 @@ class Logging(msgspec.Struct, frozen=True):
     system_level: Level | Literal[""] = ""
 
 
-class FunctionVersion(msgspec.Struct, frozen=True):
+class FunctionVersion(msgspec.Struct, frozen=True, cache_hash=True):
     """All that makes an execution environment, so that equal ones may share it and no others.
 
     `arn` is the qualified one of this version (`…:function:name:7`, `…:function:name:$LATEST`). `code` and `layers` are
@@ -59,7 +59,7 @@ class FunctionVersion(msgspec.Struct, frozen=True):
     architecture: str = "x86_64"
 
 
-class Invocation(msgspec.Struct, frozen=True):
+class Invocation(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     payload: bytes
     invoked_arn: str

@@ -17,6 +17,7 @@ from typing import Any
 from pileus.aws.errors import AWSError
 from pileus.runtime import endpoint, internet, isolation, languages, platform_log
 from pileus.runtime.api import Connection
+from pileus.runtime.attendant import Attendant
 from pileus.runtime.concurrency import Concurrency, take_number
 from pileus.runtime.environment import Environment
 from pileus.runtime.errors import InitFailedError, NotDeliveredError, error_payload
@@ -35,7 +36,6 @@ from pileus.runtime.launchers import API_PORT, Launcher, LaunchError, Sandbox
 from pileus.runtime.variables import variables
 
 log = logging.getLogger("pileus.runtime")
-_WATCH_S = 0.025
 IDLE_S = 600.0
 """Seconds without an invocation after which an environment ends."""
 REQUEST_LIMIT = 6_291_456
@@ -63,7 +63,9 @@ class FunctionRuntime:
         self._provisioned: dict[FunctionVersion, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recycler: asyncio.TimerHandle | None = None
-        self._watcher: asyncio.TimerHandle | None = None
+        self._attendant = Attendant()
+        self.works = self._attendant.works
+        self.rests = self._attendant.rests
         self._number = -1
         """The descriptor that holds this worker's number."""
         self._closing = False
@@ -96,9 +98,9 @@ class FunctionRuntime:
 
     async def close(self) -> None:
         self._closing = True
-        for timer in (self._recycler, self._watcher):
-            if timer:
-                timer.cancel()
+        if self._recycler:
+            self._recycler.cancel()
+        self._attendant.close()
         for task in [*self._tasks, *self._prepared.values()]:
             task.cancel()
         for environment in list(self._environments):
@@ -129,19 +131,6 @@ class FunctionRuntime:
         for function, count in list(self._provisioned.items()):
             if len(self._of(function, provisioned=True)) < count:
                 self._background(self.provision(function, count))
-
-    def _watch(self) -> None:
-        """While something runs, looks at how much memory it has."""
-        self._watcher = None
-        working = [one for one in self._environments if one.alive and (one.busy or not one.ready.done())]
-        for environment in working:
-            environment.watch()
-        if working:
-            self._watch_soon()
-
-    def _watch_soon(self) -> None:
-        if self._watcher is None and not self._closing:
-            self._watcher = asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
 
     def _background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(work))
@@ -236,7 +225,6 @@ class FunctionRuntime:
             message = f"Request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction operation"
             raise AWSError("RequestTooLargeException", message, status=413, Type="User")
         counted = self._concurrency.enter(function, limits)
-        self._watch_soon()
         try:
             for _ in range(10):
                 environment = self._take(function)
@@ -252,8 +240,7 @@ class FunctionRuntime:
                         return self._init_outcome(function, invocation, error)
                     init_ms = environment.init_ms
                 try:
-                    # Shielded: a caller that goes away does not stop the function.
-                    return await asyncio.shield(environment.run(invocation, streaming=streaming, init_ms=init_ms))
+                    return await environment.run(invocation, streaming=streaming, init_ms=init_ms)
                 except NotDeliveredError:
                     continue
             raise AWSError("ServiceException", "Execution environments keep ending.", status=500)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pileus.aws.arn import arn
+from pileus.security.policy.document import Policy
 from pileus.services.context import Context
 from pileus.services.lambda_.catalog import Catalog, compiled
 from pileus.services.lambda_.names import FunctionName, function_name, layer_name
-from pileus.services.lambda_.records import FUNCTIONS, LAYER_POLICIES
+from pileus.services.lambda_.records import FUNCTIONS, LAYER_POLICIES, POLICIES
 from pileus.services.operation import Access, AccessRule, Shape
 
 Keys = dict[str, str | tuple[str, ...]]
@@ -25,16 +26,17 @@ def to_function(
     context: Context, action: str, name: FunctionName, keys: Mapping[str, str | tuple[str, ...]] | None = None
 ) -> Access:
     """Access to a function with the policy that is attached to what was named, and its tags."""
-    catalog = context.cloud.part(Catalog).refresh()
+    tags, policies = context.cloud.part(Catalog).refresh().derived(_described, name)
+    return Access(f"lambda:{action}", name.qualified_arn, {**tags, **keys} if keys else tags, policies, name.account)
+
+
+def _described(catalog: Catalog, name: FunctionName) -> tuple[Mapping[str, str], tuple[Policy, ...]]:
+    """A function's tags as condition keys, and the policy of what is named, compiled."""
     function = catalog.get(FUNCTIONS, *name.key)
-    tags = {f"aws:resourcetag/{key.lower()}": value for key, value in function.tags.items()} if function else {}
-    return Access(
-        f"lambda:{action}",
-        name.qualified_arn,
-        {**tags, **(keys or {})},
-        catalog.policies(name) if function else (),
-        name.account,
-    )
+    if function is None:
+        return {}, ()
+    tags = {f"aws:resourcetag/{key.lower()}": value for key, value in function.tags.items()}
+    return tags, compiled(catalog.get(POLICIES, *name.key, name.qualifier))
 
 
 def on_function(action: str, keys: MoreKeys | None = None) -> AccessRule:

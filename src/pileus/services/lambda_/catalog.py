@@ -6,6 +6,7 @@ remembered is shared: nobody may change it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -14,7 +15,7 @@ import orjson
 from pileus.security.policy.document import Policy, parse
 from pileus.services.context import Cloud
 from pileus.services.lambda_.names import FunctionName
-from pileus.services.lambda_.records import MARK, POLICIES, ResourcePolicy
+from pileus.services.lambda_.records import MARK, ResourcePolicy
 from pileus.store.keys import Element
 from pileus.store.records import Records
 
@@ -31,7 +32,7 @@ class Catalog:
 
     def refresh(self) -> Catalog:
         """Forgets what is old. To be called before the first use for a request."""
-        mark = self._store.get(MARK)
+        mark = self._store.recall(MARK)
         if mark != self._mark or len(self._kept) > _MOST:
             self._kept.clear()
             self._mark = mark
@@ -45,13 +46,13 @@ class Catalog:
             found = self._kept[place] = records.get(self._store, *key)
             return found
 
-    def policies(self, name: FunctionName) -> tuple[Policy, ...]:
-        """The policy of what is named, compiled."""
-        place = ("policies", *name)
+    def derived(self, derive: Callable[[Catalog, FunctionName], T], name: FunctionName) -> T:
+        """What `derive` makes of the records of `name`, and of nothing else."""
+        place = (derive, name)
         try:
-            return cast("tuple[Policy, ...]", self._kept[place])
+            return cast("T", self._kept[place])
         except KeyError:
-            found = self._kept[place] = compiled(self.get(POLICIES, *name.key, name.qualifier))
+            found = self._kept[place] = derive(self, name)
             return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pileus.aws.errors import AWSError
 from pileus.metering import units
@@ -40,6 +40,15 @@ from pileus.services.lambda_.roles import Roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class Plan(NamedTuple):
+    """What every invocation of one version needs."""
+
+    function: FunctionVersion
+    limits: Limits
+    charges: tuple[tuple[str, float], ...]
+    """Units, and how much of each a billed second uses."""
 
 
 class Execution:
@@ -112,21 +121,27 @@ class Execution:
     async def run(self, name: FunctionName, version: Version, invocation: Invocation) -> Outcome:
         """Runs it to its end and counts it for the function's account."""
         self._cloud.part(Recordings).add(name, invocation)
-        with self._cloud.part(Metrics).counting(name) as counted:
-            outcome = await self.runtime.invoke(self.runnable(name, version), invocation, self._limits(name))
-            counted(outcome)
-        self._bill(name, version.configuration, outcome)
+        plan = self._plan(name, version)
+        try:
+            outcome = await self.runtime.invoke(plan.function, invocation, plan.limits)
+        except AWSError as error:
+            self._cloud.part(Metrics).refused(name, error)
+            raise
+        self._count(name, plan, outcome)
         return outcome
 
     async def stream(self, name: FunctionName, version: Version, invocation: Invocation) -> Outcome:
         """Answers when the response begins; counted when its stream ends."""
         self._cloud.part(Recordings).add(name, invocation)
-        with self._cloud.part(Metrics).counting(name) as counted:
-            outcome = await self.runtime.invoke_streaming(self.runnable(name, version), invocation, self._limits(name))
-            if outcome.stream is None:
-                counted(outcome)
-                self._bill(name, version.configuration, outcome)
-                return outcome
+        plan = self._plan(name, version)
+        try:
+            outcome = await self.runtime.invoke_streaming(plan.function, invocation, plan.limits)
+        except AWSError as error:
+            self._cloud.part(Metrics).refused(name, error)
+            raise
+        if outcome.stream is None:
+            self._count(name, plan, outcome)
+            return outcome
         started = outcome.stream
 
         async def whole() -> Any:
@@ -134,8 +149,7 @@ class Execution:
                 async for piece in started:
                     yield piece
             finally:
-                counted(outcome)
-                self._bill(name, version.configuration, outcome)
+                self._count(name, plan, outcome)
 
         outcome.stream = whole()
         return outcome
@@ -165,25 +179,36 @@ class Execution:
                 except AWSError as error:
                     self.provision_failures[name] = error.message
 
-    def _limits(self, name: FunctionName) -> Limits:
-        """As of `resolve`."""
-        catalog = self._cloud.part(Catalog)
+    def _plan(self, name: FunctionName, version: Version) -> Plan:
+        """As of `resolve`, which gave the version."""
+        return self._cloud.part(Catalog).derived(self._planned, name.at(version.configuration.version))
+
+    def _planned(self, catalog: Catalog, name: FunctionName) -> Plan:
         function = catalog.get(FUNCTIONS, *name.key)
-        if function is None:
+        version = catalog.get(VERSIONS, *name.key, version_number(name.qualifier) or 0)
+        if function is None or version is None:
             raise not_found(name)
         taken = catalog.get(RESERVED, name.account, name.region) or 0
-        return Limits(function.reserved, limits.CONCURRENT_EXECUTIONS - taken)
+        return Plan(
+            self.runnable(name, version),
+            Limits(function.reserved, limits.CONCURRENT_EXECUTIONS - taken),
+            _charges(version.configuration),
+        )
 
-    def _bill(self, name: FunctionName, configuration: Configuration, outcome: Outcome) -> None:
+    def _count(self, name: FunctionName, plan: Plan, outcome: Outcome) -> None:
+        self._cloud.part(Metrics).count(name, outcome)
         meter = self._cloud.meter.add
-        seconds = outcome.billed_ms / 1000
-        arm = configuration.architectures == ["arm64"]
-        duration = units.LAMBDA_GB_SECONDS_ARM if arm else units.LAMBDA_GB_SECONDS_X86
         meter(name.account, units.LAMBDA_REQUESTS)
-        meter(name.account, duration, seconds * configuration.memory_size / 1024)
-        storage = configuration.ephemeral_storage["Size"] - 512
-        if storage > 0:
-            meter(name.account, units.LAMBDA_STORAGE_GB_SECONDS, seconds * storage / 1024)
+        for unit, a_second in plan.charges:
+            meter(name.account, unit, outcome.billed_ms / 1000 * a_second)
+
+
+def _charges(configuration: Configuration) -> tuple[tuple[str, float], ...]:
+    arm = configuration.architectures == ["arm64"]
+    duration = units.LAMBDA_GB_SECONDS_ARM if arm else units.LAMBDA_GB_SECONDS_X86
+    storage = configuration.ephemeral_storage["Size"] - 512
+    charges = ((duration, configuration.memory_size / 1024), (units.LAMBDA_STORAGE_GB_SECONDS, storage / 1024))
+    return charges if storage > 0 else charges[:1]
 
 
 def _runnable(name: FunctionName, qualified: str, version: Version) -> FunctionVersion:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -65,29 +63,30 @@ class Metrics:
     def __init__(self, cloud: Cloud) -> None:
         self._store = cloud.store
         self._clock = cloud.clock
-        self._pending: dict[FunctionName, Counts] = {}
+        self._pending: dict[tuple[str, str, str], Counts] = {}
         self._task: asyncio.Task[None] | None = None
 
-    @contextmanager
-    def counting(self, name: FunctionName) -> Iterator[Callable[[Outcome], None]]:
-        """Counts a throttle if one is raised inside, else what the outcome says that the callback is given."""
-        counts = self._pending.setdefault(name.at(""), Counts())
+    def _of(self, name: FunctionName) -> Counts:
         if self._task is None:
             self._task = asyncio.create_task(self._flush_soon(), name="lambda metrics")
         try:
-            yield lambda outcome: self._count(name.at(""), outcome)
-        except AWSError as error:
-            counts.throttles += error.code == "TooManyRequestsException"
-            raise
+            return self._pending[name.key]
+        except KeyError:
+            made = self._pending[name.key] = Counts()
+            return made
 
-    def _count(self, name: FunctionName, outcome: Outcome) -> None:
-        step = max(0, math.ceil(math.log(max(outcome.duration_ms, _SMALLEST_MS) / _SMALLEST_MS) / _STEP))
-        one = Counts(
-            1, outcome.function_error is not None, 0, outcome.init_ms is not None, outcome.duration_ms, {step: 1}
-        )
-        self._pending.setdefault(name, Counts()).add(one)
-        if self._task is None:
-            self._task = asyncio.create_task(self._flush_soon(), name="lambda metrics")
+    def refused(self, name: FunctionName, error: AWSError) -> None:
+        """An invocation that did not come to run."""
+        self._of(name).throttles += error.code == "TooManyRequestsException"
+
+    def count(self, name: FunctionName, outcome: Outcome) -> None:
+        counts, duration = self._of(name), outcome.duration_ms
+        step = math.ceil(math.log(duration / _SMALLEST_MS) / _STEP) if duration > _SMALLEST_MS else 0
+        counts.invocations += 1
+        counts.errors += outcome.function_error is not None
+        counts.cold_starts += outcome.init_ms is not None
+        counts.duration_ms += duration
+        counts.durations[step] = counts.durations.get(step, 0) + 1
 
     async def _flush_soon(self) -> None:
         await asyncio.sleep(_FLUSH_SECONDS)
@@ -101,10 +100,10 @@ class Metrics:
         hour = int(self._clock.time()) // _HOUR
 
         def write(tx: Transaction) -> None:
-            for name, counts in pending.items():
-                kept = _COUNTS.get(tx, hour, *name.key) or Counts()
+            for key, counts in pending.items():
+                kept = _COUNTS.get(tx, hour, *key) or Counts()
                 kept.add(counts)
-                _COUNTS.put(tx, hour, *name.key, value=kept)
+                _COUNTS.put(tx, hour, *key, value=kept)
 
         await self._store.transact(write)
 

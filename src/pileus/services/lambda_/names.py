@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html#lambda-GetFun
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pileus.aws.arn import arn
@@ -34,19 +35,24 @@ class FunctionName(NamedTuple):
 
     @property
     def arn(self) -> str:
-        return arn("lambda", self.region, self.account, f"function:{self.name}")
+        return _arn(self.account, self.region, self.name, "")
 
     @property
     def qualified_arn(self) -> str:
         """With the qualifier where one was given, as policies see the resource."""
-        return f"{self.arn}:{self.qualifier}" if self.qualifier else self.arn
+        return _arn(*self)
 
     @property
     def key(self) -> tuple[str, str, str]:
         return self.account, self.region, self.name
 
     def at(self, qualifier: str) -> FunctionName:
-        return self._replace(qualifier=qualifier)
+        return FunctionName(self.account, self.region, self.name, qualifier)
+
+
+@lru_cache(16_384)
+def _arn(account: str, region: str, name: str, qualifier: str) -> str:
+    return arn("lambda", region, account, f"function:{name}:{qualifier}" if qualifier else f"function:{name}")
 
 
 def function_name(context: Context, request: dict[str, Any]) -> FunctionName:
@@ -55,6 +61,11 @@ def function_name(context: Context, request: dict[str, Any]) -> FunctionName:
 
 
 def parse(context: Context, text: str, qualifier: str = "") -> FunctionName:
+    return _parsed(text, qualifier, context.account, context.region)
+
+
+@lru_cache(16_384)
+def _parsed(text: str, qualifier: str, account: str, own_region: str) -> FunctionName:
     match = _FUNCTION.fullmatch(text)
     if match is None:
         raise AWSError("InvalidParameterValueException", f"The function name {text} is not valid.", Type="User")
@@ -65,14 +76,14 @@ def parse(context: Context, text: str, qualifier: str = "") -> FunctionName:
             "The derived qualifier from the function name does not match the specified qualifier.",
             Type="User",
         )
-    region = match["region"] or context.region
-    if region != context.region:
+    region = match["region"] or own_region
+    if region != own_region:
         raise AWSError(
             "ResourceNotFoundException",
-            f"Functions from '{region}' are not reachable in this region ('{context.region}')",
+            f"Functions from '{region}' are not reachable in this region ('{own_region}')",
             Type="User",
         )
-    return FunctionName(match["account"] or context.account, region, match["name"], qualifier or derived)
+    return FunctionName(match["account"] or account, region, match["name"], qualifier or derived)
 
 
 def unqualified(context: Context, request: dict[str, Any]) -> FunctionName:

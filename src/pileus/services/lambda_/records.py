@@ -9,6 +9,7 @@ import msgspec
 
 from pileus.aws.errors import AWSError
 from pileus.services.lambda_.names import LATEST, FunctionName
+from pileus.store import watch
 from pileus.store.interface import Reader, Transaction
 from pileus.store.keys import Element, pack
 from pileus.store.records import Records
@@ -215,6 +216,7 @@ class Watched(Records[T]):
 
 
 MARK = pack("lambda", "mark")
+watch.declare(MARK)
 
 # Keys begin with (account, region, name); versions go on with their number, all others with the qualifier.
 FUNCTIONS = Watched(Function, "lambda", "function")

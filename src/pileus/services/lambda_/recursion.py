@@ -7,10 +7,9 @@ Lineage. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from functools import lru_cache
 
+from pileus.aws import tracing
 from pileus.aws.errors import AWSError
 from pileus.services.context import Context
 from pileus.services.lambda_ import service
@@ -32,11 +31,8 @@ def _mark(function: str) -> str:
 def traced(reader: Reader, name: FunctionName, header: str, sampled: str = "0") -> str:
     """The X-Ray header for an invocation whose request came with `header`. Raises RecursiveInvocationException."""
     if not header:
-        return (
-            f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled={sampled}"
-            f";Lineage={_mark(name.arn)}:1"
-        )
-    fields = dict(part.strip().partition("=")[::2] for part in header.split(";") if "=" in part)
+        return f"{tracing.header(sampled)};Lineage={_mark(name.arn)}:1"
+    fields = tracing.fields(header)
     rounds = dict(
         item.partition(":")[::2] for item in fields.get("Lineage", "").split("|") if ":" in item
     )  # fmt: skip
@@ -52,9 +48,10 @@ def traced(reader: Reader, name: FunctionName, header: str, sampled: str = "0") 
         )
     rounds.pop(own, None)
     lineage = [*list(rounds.items())[-_FUNCTIONS_KEPT + 1 :], (own, str(min(count, 32767)))]
+    new = tracing.fields(tracing.header(sampled))
     trace = {
-        "Root": fields.get("Root") or f"1-{int(time.time()):08x}-{os.urandom(12).hex()}",
-        "Parent": fields.get("Parent") or os.urandom(8).hex(),
+        "Root": fields.get("Root") or new["Root"],
+        "Parent": fields.get("Parent") or new["Parent"],
         "Sampled": fields["Sampled"] if fields.get("Sampled") in ("0", "1") else sampled,
         "Lineage": "|".join(f"{key}:{rounds}" for key, rounds in lineage),
     }
