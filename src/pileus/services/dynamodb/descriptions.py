@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pileus.services.context import Context
-from pileus.services.dynamodb.schema import Index, StreamRecord, Table, Throughput
+from pileus.services.dynamodb import throughput
+from pileus.services.dynamodb.schema import Index, StreamRecord, Table
 from pileus.services.dynamodb.statistics import Statistics
 
 
@@ -19,19 +20,6 @@ def key_schema(partition: tuple[str, ...], sort: tuple[str, ...]) -> list[dict[s
         *({"AttributeName": name, "KeyType": "HASH"} for name in partition),
         *({"AttributeName": name, "KeyType": "RANGE"} for name in sort),
     ]
-
-
-def throughput(throughput: Throughput) -> dict[str, Any]:
-    shape: dict[str, Any] = {
-        "NumberOfDecreasesToday": throughput.decreases_today,
-        "ReadCapacityUnits": throughput.read,
-        "WriteCapacityUnits": throughput.write,
-    }
-    if throughput.increased:
-        shape["LastIncreaseDateTime"] = moment(throughput.increased)
-    if throughput.decreased:
-        shape["LastDecreaseDateTime"] = moment(throughput.decreased)
-    return shape
 
 
 def _projection(index: Index) -> dict[str, Any]:
@@ -50,7 +38,7 @@ def _warm(given: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _index(table: Table, index: Index, items: int, size: int) -> dict[str, Any]:
+def _index(table: Table, index: Index, items: int, size: int, now: float) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "IndexName": index.name,
         "KeySchema": key_schema(index.partition, index.sort),
@@ -63,7 +51,7 @@ def _index(table: Table, index: Index, items: int, size: int) -> dict[str, Any]:
         shape["IndexStatus"] = index.status
         if index.status == "CREATING":
             shape["Backfilling"] = True
-        shape["ProvisionedThroughput"] = throughput(index.throughput)
+        shape["ProvisionedThroughput"] = throughput.shape(index.throughput, now)
         if index.on_demand:
             shape["OnDemandThroughput"] = dict(index.on_demand)
         shape["WarmThroughput"] = _warm(index.warm)
@@ -78,6 +66,7 @@ def describe(context: Context, table: Table, status: str | None = None) -> dict[
     record = table.record
     statistics = context.cloud.part(Statistics)
     items, size = statistics.read(context.store, table)
+    now = context.cloud.clock.time()
     shape: dict[str, Any] = {
         "AttributeDefinitions": [
             {"AttributeName": name, "AttributeType": kind} for name, kind in record.attributes.items()
@@ -86,7 +75,7 @@ def describe(context: Context, table: Table, status: str | None = None) -> dict[
         "KeySchema": key_schema((record.partition,), (record.sort,) if record.sort else ()),
         "TableStatus": status or record.status,
         "CreationDateTime": moment(record.created),
-        "ProvisionedThroughput": throughput(record.throughput),
+        "ProvisionedThroughput": throughput.shape(record.throughput, now),
         "TableSizeBytes": size,
         "ItemCount": items,
         "TableArn": table.arn,
@@ -102,7 +91,7 @@ def describe(context: Context, table: Table, status: str | None = None) -> dict[
     shape["WarmThroughput"] = _warm(record.warm)
     for member, is_global in (("LocalSecondaryIndexes", False), ("GlobalSecondaryIndexes", True)):
         indexes = [
-            _index(table, index, *statistics.read(context.store, table, index.number))
+            _index(table, index, *statistics.read(context.store, table, index.number), now)
             for index in record.indexes
             if index.is_global is is_global
         ]

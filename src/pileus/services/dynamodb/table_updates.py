@@ -11,7 +11,7 @@ import msgspec
 
 from pileus.aws.errors import AWSError
 from pileus.services.context import Context
-from pileus.services.dynamodb import backfill, cleaning, jobs, service, tag_records
+from pileus.services.dynamodb import backfill, cleaning, jobs, service, tag_records, throughput
 from pileus.services.dynamodb.access import on_table
 from pileus.services.dynamodb.catalog import check_name, described_table
 from pileus.services.dynamodb.definitions import (
@@ -46,20 +46,44 @@ async def update_table(context: Context, request: Shape) -> Shape:
     name = request["TableName"]
     check_name(name)
     _check(request)
-    described_table(context, name)
+    former = described_table(context, name).record
     now = context.cloud.clock.time()
 
     def change(tx: Transaction, table: Table) -> TableRecord:
+        nonlocal former
         check_settled(table)
+        former = table.record
         return _Change(tx, table, request, now).apply()
 
     table = await change_table(context, name, change)
     jobs.start(context.cloud)
     cleaning.start(context.cloud)
     shape = describe(context, table, "UPDATING")
+    _show_former_units(shape, request, former, now)
     if request.get("DeletionProtectionEnabled") is not None and len(request) == 2:
         shape["TableStatus"] = "ACTIVE"
     return {"TableDescription": shape}
+
+
+def _show_former_units(shape: Shape, request: Shape, former: TableRecord, now: float) -> None:
+    """While they are being updated, a table and its indexes have the units that they had."""
+    if former.billing != "PROVISIONED" or request.get("BillingMode") == "PAY_PER_REQUEST":
+        return
+    if request.get("ProvisionedThroughput"):
+        _show_units(shape, former.throughput, now)
+    updates = request.get("GlobalSecondaryIndexUpdates") or ()
+    updated = {update["Update"]["IndexName"] for update in updates if update.get("Update")}
+    units = {index.name: index.throughput for index in former.indexes}
+    for index in shape.get("GlobalSecondaryIndexes") or ():
+        if index["IndexName"] in updated:
+            index["IndexStatus"] = "UPDATING"
+            _show_units(index, units[index["IndexName"]], now)
+
+
+def _show_units(shape: Shape, former: Throughput, now: float) -> None:
+    shown = throughput.shape(former, now)
+    for member in ("NumberOfDecreasesToday", "ReadCapacityUnits", "WriteCapacityUnits"):
+        shape["ProvisionedThroughput"][member] = shown[member]
 
 
 def _check(request: Shape) -> None:
@@ -144,14 +168,7 @@ class _Change:
                 f"Requested WriteCapacityUnits: {wanted.write}. "
                 "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
             )
-        wanted.increased, wanted.decreased = current.increased, current.decreased
-        wanted.decreases_today = current.decreases_today
-        if wanted.read > current.read or wanted.write > current.write:
-            wanted.increased = self.now
-        if wanted.read < current.read or wanted.write < current.write:
-            wanted.decreased = self.now
-            wanted.decreases_today += 1
-        return wanted
+        return throughput.changed(current, wanted.read, wanted.write, self.now)
 
     def _billing(self, billing: str) -> None:
         if billing == self.record.billing:
@@ -159,8 +176,13 @@ class _Change:
         self.changes["billing"] = billing
         if billing == "PAY_PER_REQUEST":
             self.changes["on_demand_since"] = self.now
-            self.changes["throughput"] = Throughput(decreased=self.now)
-            self.indexes = [msgspec.structs.replace(index, throughput=Throughput()) for index in self.indexes]
+            self.changes["throughput"] = throughput.given_up(self.record.throughput, self.now)
+            self.indexes = [
+                msgspec.structs.replace(index, throughput=throughput.given_up(index.throughput, self.now))
+                if index.is_global
+                else index
+                for index in self.indexes
+            ]
             return
         unset = [index.name for index in self.indexes if index.is_global and not index.throughput.read]
         if unset:
