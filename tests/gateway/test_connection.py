@@ -125,6 +125,20 @@ def test_names_are_lower_case_and_repeated_headers_are_joined() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("piece", [0, 1])
+def test_a_wish_for_another_protocol_is_passed_over(piece: int) -> None:
+    async def main() -> None:
+        client = Client()
+        wish = _POST.replace(b"Host: x", b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c")
+        plain = b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        answer = await client.send(wish + plain + _POST, piece)
+        assert answer.count(b"HTTP/1.1 200 OK") == 3
+        assert answer.count(b"/a hello") == 2
+        assert not client.transport.is_closing()
+
+    run(main())
+
+
 def test_http_1_0_and_close_end_the_connection() -> None:
     async def main() -> None:
         for head in (b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"):
@@ -228,6 +242,7 @@ def test_an_answer_before_the_body_ends_the_connection_but_not_at_once() -> None
         b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET relative HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
 def test_what_is_no_request_is_refused(data: bytes) -> None:

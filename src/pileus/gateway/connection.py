@@ -59,6 +59,8 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body: HTTPBody | None = None
         self._in_head = True
+        self._unparsed = 0
+        """Bytes of a body that the parser leaves alone, because its head wished for another protocol."""
         self._begun = False
         self._packet = 0
         self._received = 0
@@ -101,11 +103,20 @@ class Connection(asyncio.Protocol):
             self._heard = self._loop.time()
         if self._deaf:
             return
+        if self._unparsed:
+            data = self._past_parser(data)
+            if not data:
+                return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # No other protocol is spoken here; the request itself has been taken as HTTP/1.1 (RFC 9110, 7.8).
-            self._closing = self._deaf = True
+        except httptools.HttpParserUpgrade as upgrade:
+            # No other protocol is spoken here; the request has been taken as HTTP/1.1, and so is what follows it
+            # (RFC 9110, 7.8). The parser itself stops for good, at the end of the head.
+            self._parser = httptools.HttpRequestParser(self)
+            rest = data[upgrade.args[0] :]
+            if rest:
+                self.data_received(rest)
+            return
         except httptools.HttpParserError as error:
             reason = error.__context__
             self._refuse(str(reason) if isinstance(reason, _RefusedError) else "Invalid HTTP request received.")
@@ -115,6 +126,15 @@ class Connection(asyncio.Protocol):
             self._received += len(data)
             if self._received > LARGEST_HEAD:
                 self._refuse("The request's head is too long.")
+
+    def _past_parser(self, data: bytes) -> bytes:
+        """Takes what is left of a body that the parser does not see; answers what follows it."""
+        taken = data[: self._unparsed]
+        self._unparsed -= len(taken)
+        self.on_body(taken)
+        if not self._unparsed:
+            self.on_message_complete()
+        return data[len(taken) :]
 
     def eof_received(self) -> bool:
         """A client that has sent all may still read what it asked for."""
@@ -162,6 +182,10 @@ class Connection(asyncio.Protocol):
         except ValueError as error:
             raise _RefusedError("The request's target is malformed.") from error
         length = headers.get("content-length")
+        if "upgrade" in headers and self._parser.should_upgrade():
+            if "transfer-encoding" in headers:
+                raise _RefusedError("A body in chunks and a wish for another protocol do not go together.")
+            self._unparsed = int(length or 0)
         body = self._body = HTTPBody(int(length) if length is not None else None, self._want)
         parser = self._parser
         exchange = _Exchange(
@@ -186,6 +210,8 @@ class Connection(asyncio.Protocol):
             self._pause()
 
     def on_message_complete(self) -> None:
+        if self._unparsed:
+            return
         if self._body is not None:
             self._body.end()
             self._body = None
