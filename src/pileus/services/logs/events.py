@@ -18,7 +18,6 @@ from pileus.services.logs.records import (
     CHUNK_BYTES,
     CHUNK_SPAN,
     CHUNKS,
-    EVENT_OVERHEAD,
     GROUPS,
     STREAMS,
     Chunk,
@@ -29,6 +28,7 @@ from pileus.services.logs.records import (
     get_stream,
     milliseconds,
     resize,
+    size_of,
     streams_of,
 )
 from pileus.services.logs.streams import sequence_token
@@ -78,7 +78,7 @@ async def put_log_events(context: Context, request: Shape) -> Shape:
 
 
 def _check_batch(events: list[tuple[int, str]]) -> None:
-    if len(events) > _BATCH_EVENTS or sum(len(text.encode()) + EVENT_OVERHEAD for _, text in events) > _BATCH_BYTES:
+    if len(events) > _BATCH_EVENTS or sum(size_of(text) for _, text in events) > _BATCH_BYTES:
         raise invalid(f"Upload too large: more than {_BATCH_EVENTS} events or {_BATCH_BYTES} bytes")
     times = [time for time, _ in events]
     if times != sorted(times):
@@ -111,7 +111,7 @@ def _chunked(events: list[tuple[int, str]], now: int) -> Iterator[Chunk]:
             yield Chunk(now, gathered, size)
             gathered, size = [], 0
         gathered.append((time, text))
-        size += len(text.encode()) + EVENT_OVERHEAD
+        size += size_of(text)
     if gathered:
         yield Chunk(now, gathered, size)
 
@@ -165,8 +165,9 @@ def _within(found: Iterator[Found], limit: int) -> Iterator[Found]:
     """As many as an answer holds, one at least."""
     size = 0
     for event in islice(found, limit):
-        size += len(event.message.encode()) + EVENT_OVERHEAD
-        if size > _ANSWER_BYTES and size > len(event.message.encode()) + EVENT_OVERHEAD:
+        length = size_of(event.message)
+        size += length
+        if size > _ANSWER_BYTES and size > length:
             return
         yield event
 
@@ -238,7 +239,7 @@ def _search(
     for searched, (place, event) in enumerate((place, event) for place, event in merged if event is not None):
         if resumed is not None and (place >= resumed if reverse else place <= resumed):
             continue
-        length = len(event.message.encode()) + EVENT_OVERHEAD
+        length = size_of(event.message)
         if (events and (len(events) >= limit or size + length > _ANSWER_BYTES)) or searched >= _SEARCHED_EVENTS:
             token = paging.encode(last)
             break

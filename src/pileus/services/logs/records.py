@@ -115,6 +115,11 @@ def append(tx: Transaction, group: LogGroup, stream: LogStream, chunk: Chunk) ->
     CHUNKS.put(tx, group.id, stream.id, first, stream.sequence, value=chunk)
 
 
+def size_of(text: str) -> int:
+    """Bytes that an event counts."""
+    return (len(text) if text.isascii() else len(text.encode())) + EVENT_OVERHEAD
+
+
 def resize(tx: Transaction, group: LogGroup, more: int) -> None:
     SIZES.put(tx, group.id, value=max(0, (SIZES.get(tx, group.id) or 0) + more))
 
