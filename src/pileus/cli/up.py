@@ -38,6 +38,13 @@ def up(
         Path | None, typer.Option(help="A PEM file with a certificate and its chain: the port speaks HTTPS.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, a PEM file.")] = None,
+    blobs: Annotated[
+        str,
+        typer.Option(
+            help="Keep S3's larger contents in another object store: s3://bucket/prefix?endpoint=…&region=…",
+            envvar="PILEUS_BLOBS",
+        ),
+    ] = "",
 ) -> int:
     """Run the cloud in the foreground. It prints its address when it answers; SIGTERM or Ctrl-C ends it."""
     # What is made while starting stays: looking for garbage in it again and again takes a tenth of the start. The
@@ -61,6 +68,7 @@ def up(
         require_isolation=require_isolation,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        blobs=blobs,
     )
     with one_line():
         return serve(settings)

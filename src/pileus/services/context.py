@@ -34,6 +34,8 @@ class Settings:
     tls_certificate: Path | None = None
     """With `tls_key`: a PEM file with the certificate and its chain. The port then speaks HTTPS."""
     tls_key: Path | None = None
+    blobs: str = ""
+    """Where large objects' contents are kept, if not under `data`: store.external_blobs.Place as an address."""
 
 
 Perform = Callable[["Context", "Shape"], Awaitable["Shape"]]

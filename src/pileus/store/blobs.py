@@ -57,6 +57,10 @@ class Blobs:
             self._areas[name] = Blobs(self.directory / "areas" / name, "full" if self.durable else "relaxed", name)
         return self._areas[name]
 
+    def put_area(self, name: str, blobs: Blobs) -> None:
+        """Has the area's blobs kept by another."""
+        self._areas[name] = blobs
+
     def path(self, key: str) -> Path:
         return self.directory / key[:2] / key
 
@@ -140,6 +144,9 @@ class Blobs:
                         removed += 1
             await asyncio.sleep(0)
         return removed
+
+    def tidy(self, tx: Transaction) -> None:
+        """Drops what a sweep has left without use, where it leaves anything."""
 
 
 class Reading:

@@ -12,6 +12,7 @@ import binascii
 import errno
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from pileus.services.s3 import checksums, encryption
 from pileus.services.s3.checksums import Algorithm, Declared
 from pileus.services.s3.state import DATA, Part
 from pileus.store.blobs import Blobs
+from pileus.store.external_blobs import UnreachableError
 from pileus.store.interface import Transaction
 
+_log = logging.getLogger(__name__)
 SMALL = 32 * 1024
 """Contents up to this size lie in the store."""
 TINY = 1024
@@ -109,6 +112,9 @@ async def receive(
     else:
         try:
             blob = await blobs(cloud).write(encryption.encrypt(stream, key, part.nonce) if key else stream)
+        except UnreachableError as error:
+            _log.warning("the object store for blobs does not take one: %s", error)
+            raise AWSError("ServiceUnavailable", "Service is unable to handle request.", status=503) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise AWSError("InsufficientStorage", "The disk is full: nothing was written.", status=507) from error

@@ -43,7 +43,9 @@ async def run(cloud: Cloud) -> None:
 @service.every(3600, "orphans")
 async def collect_orphans(cloud: Cloud) -> None:
     """Removes blobs that a crash left without a record."""
-    await contents.blobs(cloud).sweep(cloud.store)
+    blobs = contents.blobs(cloud)
+    await blobs.sweep(cloud.store)
+    await cloud.store.transact(blobs.tidy)
 
 
 def _context(cloud: Cloud, bucket: Bucket) -> Context:
