@@ -1,6 +1,7 @@
 """DynamoDB streams that call functions: batches, filters, failures."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -139,6 +140,32 @@ def test_a_poisoned_record_is_isolated_and_sent_on(functions: Any) -> None:
     assert keys[0] == ["n0", "n1", "n2", "n3"]
     assert keys.count(["n2"]) == 2
     assert ["n0", "n1"] in keys and keys[-1] == ["n3"]
+
+
+def test_a_batch_that_failed_is_kept_in_a_bucket(functions: Any) -> None:
+    s3, bucket = functions.account.client("s3"), f"failures-{functions.account.id}"
+    s3.create_bucket(Bucket=bucket)
+    stream = Stream(functions)
+    writes = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    stream.role = functions.role("keeper", READS, writes)
+    stream.put("poison")
+    made = stream.map(
+        "failing",
+        "def handler(e, c):\n    raise ValueError('no')\n",
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": f"arn:aws:s3:::{bucket}"}},
+    )
+    for _ in range(400):
+        kept = [found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
+        if kept:
+            break
+        time.sleep(0.05)
+    assert kept[0].startswith(f"aws/lambda/{made['UUID']}/shardId-")
+    about = json.loads(s3.get_object(Bucket=bucket, Key=kept[0])["Body"].read())
+    assert about["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    records = json.loads(about["payload"])["Records"]
+    assert [record["dynamodb"]["Keys"]["id"]["S"] for record in records] == ["poison"]
+    assert about["DDBStreamBatchInfo"]["batchSize"] == 1
 
 
 def test_a_source_must_be_there_and_readable(functions: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ class Bench:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     records: list[tuple[str, dict[str, Any]]] = []
 
-    async def send(cloud: Any, function: FunctionName, target: str, about: dict[str, Any]) -> None:
+    async def send(cloud: Any, function: FunctionName, target: str, about: dict[str, Any], *, folder: str) -> None:
         records.append((target, about))
 
     monkeypatch.setattr(destinations, "send", send)
@@ -216,6 +217,41 @@ def test_outcomes_go_to_their_destinations(functions: Any) -> None:
     assert bad["requestPayload"] == "bad"
     assert bad["responsePayload"]["errorMessage"] == "no"
     assert bad["responseContext"]["functionError"] == "Unhandled"
+
+
+def test_what_failed_is_kept_in_a_bucket(functions: Any) -> None:
+    s3, bucket = functions.account.client("s3"), f"failures-{functions.account.id}"
+    s3.create_bucket(Bucket=bucket)
+    role = functions.role(
+        "keeps", {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    )
+    functions.create("failing", "def handler(e, c):\n    raise ValueError('no')\n", Role=role)
+    target = {"Destination": f"arn:aws:s3:::{bucket}"}
+    with pytest.raises(ClientError) as error:
+        functions.client.put_function_event_invoke_config(
+            FunctionName="failing", DestinationConfig={"OnSuccess": target}
+        )
+    assert error.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    functions.client.put_function_event_invoke_config(
+        FunctionName="failing", MaximumRetryAttempts=0, DestinationConfig={"OnFailure": target}
+    )
+    asked = functions.client.invoke(FunctionName="failing", InvocationType="Event", Payload=b'{"n": 1}')
+    s3.get_waiter("bucket_exists").wait(Bucket=bucket)
+    key = wait_for_key(s3, bucket)
+    assert re.fullmatch(r"aws/lambda/async/failing/\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{36}", key)
+    about = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert about["requestContext"]["requestId"] == asked["ResponseMetadata"]["RequestId"]
+    assert about["requestContext"]["condition"] == "RetriesExhausted"
+    assert about["requestPayload"] == {"n": 1}
+    assert about["responsePayload"]["errorMessage"] == "no"
+
+
+def wait_for_key(s3: Any, bucket: str) -> str:
+    for _ in range(400):
+        for found in s3.list_objects_v2(Bucket=bucket).get("Contents", ()):
+            return str(found["Key"])
+        time.sleep(0.05)
+    raise AssertionError("nothing was put into the bucket")
 
 
 def test_destinations_that_cannot_be_are_refused(functions: Any) -> None:

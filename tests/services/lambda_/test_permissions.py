@@ -65,6 +65,28 @@ def test_another_account_needs_both_sides(cloud: Any, functions: Any) -> None:
     assert not allowed(caller.client("lambda"), FunctionName=arn)
 
 
+def test_only_who_exists_can_be_named(functions: Any) -> None:
+    functions.create("guarded")
+    arn = f"arn:aws:lambda:us-east-1:{functions.account.id}:function:guarded"
+    absent = f"arn:aws:iam::{functions.account.id}:role/absent"
+    add = {"FunctionName": "guarded", "StatementId": "one", "Action": "lambda:InvokeFunction"}
+    statement = {"Effect": "Allow", "Principal": {"AWS": [absent]}, "Action": "lambda:*", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    for call in (
+        lambda: functions.client.add_permission(**add, Principal=absent),
+        lambda: functions.client.put_resource_policy(ResourceArn=arn, Policy=document),
+    ):
+        with pytest.raises(ClientError) as error:
+            call()
+        assert error.value.response["Error"] == {
+            "Code": "InvalidParameterValueException",
+            "Message": "The provided principal was invalid. Please check the principal and try again.",
+        }
+    functions.role("absent")
+    functions.client.add_permission(**add, Principal=absent)
+    functions.client.put_resource_policy(ResourceArn=arn, Policy=document)
+
+
 def test_policies_are_kept_as_on_aws(functions: Any) -> None:
     functions.create("guarded")
     arn = f"arn:aws:lambda:us-east-1:{functions.account.id}:function:guarded"

@@ -166,7 +166,12 @@ class Delivery:
                 "streamArn": self._mapping.source,
             }
             await destinations.send(
-                self._cloud, self._mapping.name.at(self._mapping.name.qualifier or LATEST), target, about
+                self._cloud,
+                self._mapping.name.at(self._mapping.name.qualifier or LATEST),
+                target,
+                about,
+                folder=f"{self._mapping.uuid}/{self._reader.shard}",
+                payload=orjson.dumps({"Records": part}).decode(),
             )
         await self._mark(sequence_of(part[-1]))
 

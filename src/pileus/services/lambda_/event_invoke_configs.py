@@ -49,8 +49,8 @@ async def _change(context: Context, request: Shape, *, replace: bool) -> Shape:
         "on_failure": (asked.get("OnFailure") or {}).get("Destination"),
     }
     _check_exists(context, name)
-    for target in targets.values():
-        destinations.check(context, name, target or "", _described(targets))
+    for outcome, target in targets.items():
+        destinations.check(context, name, target or "", _described(targets), failures=outcome == "on_failure")
 
     def change(tx: Transaction) -> EventInvokeConfig:
         config = EVENT_INVOKE_CONFIGS.get(tx, *name.key, name.qualifier)

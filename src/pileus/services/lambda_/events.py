@@ -266,7 +266,7 @@ class EventQueue:
             record["requestPayload"] = msgspec.Raw(event.payload)
             if outcome is not None:
                 record["responsePayload"] = destinations.embedded(outcome.payload)
-            await destinations.send(self._cloud, event.function, target, record)
+            await destinations.send(self._cloud, event.function, target, record, folder=f"async/{event.name}")
         await self._forget(event)
 
 

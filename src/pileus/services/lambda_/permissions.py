@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.security.identities import entity_of_arn
 from pileus.security.policy.document import parse as parse_policy
 from pileus.services.context import Context
 from pileus.services.lambda_ import limits, service
@@ -33,6 +34,7 @@ from pileus.store.interface import Reader, Transaction
 
 _SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com|amazon\.com|alexa\.amazon\.com)(\.cn)?")
 _ACCOUNT = re.compile(r"\d{12}")
+_ENTITY = re.compile(r"arn:aws:iam::\d{12}:(user|role)/.+")
 
 
 def _keys(context: Context, request: Shape) -> dict[str, str]:
@@ -64,6 +66,7 @@ async def add_permission(context: Context, request: Shape) -> Shape:
 
     def change(tx: Transaction) -> None:
         check_existing(tx, name)
+        check_principals(tx, [statement])
         policy = POLICIES.get(tx, *name.key, name.qualifier) or ResourcePolicy([], "")
         check_policy_revision(policy if policy.statements else None, request.get("RevisionId"), "GetPolicy")
         _add(policy, statement)
@@ -118,6 +121,7 @@ async def add_layer_version_permission(context: Context, request: Shape) -> Shap
 
     def change(tx: Transaction) -> ResourcePolicy:
         check_existing_layer(tx, name)
+        check_principals(tx, [statement])
         policy = LAYER_POLICIES.get(tx, *name) or ResourcePolicy([], "")
         check_policy_revision(policy if policy.statements else None, request.get("RevisionId"), "GetLayerPolicy")
         _add(policy, statement)
@@ -194,7 +198,21 @@ def _aws_principal(who: str) -> str:
         return f"arn:aws:iam::{who}:root"
     if who.startswith(("arn:aws:iam::", "arn:aws:sts::")):
         return who
-    raise invalid("The provided principal was invalid. Please check the principal and try again.")
+    raise _invalid_principal()
+
+
+def check_principals(reader: Reader, statements: list[dict[str, Any]]) -> None:
+    """Only users and roles that exist can be named, as in every policy that is attached to a resource on AWS."""
+    for statement in statements:
+        element = statement.get("Principal")
+        named = element.get("AWS") if isinstance(element, dict) else None
+        for who in named if isinstance(named, list) else [named]:
+            if isinstance(who, str) and _ENTITY.fullmatch(who) and entity_of_arn(reader, who) is None:
+                raise _invalid_principal()
+
+
+def _invalid_principal() -> AWSError:
+    return invalid("The provided principal was invalid. Please check the principal and try again.")
 
 
 def _add(policy: ResourcePolicy, statement: dict[str, Any]) -> None:

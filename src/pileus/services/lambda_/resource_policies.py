@@ -12,7 +12,13 @@ from pileus.services.lambda_ import service
 from pileus.services.lambda_.access import to_function
 from pileus.services.lambda_.configuration import invalid, revision
 from pileus.services.lambda_.names import FunctionName, parse
-from pileus.services.lambda_.permissions import check_document, check_existing, check_policy_revision, no_policy
+from pileus.services.lambda_.permissions import (
+    check_document,
+    check_existing,
+    check_policy_revision,
+    check_principals,
+    no_policy,
+)
 from pileus.services.lambda_.records import POLICIES, ResourcePolicy
 from pileus.services.operation import Access, AccessRule, Shape
 from pileus.store.interface import Transaction
@@ -38,6 +44,7 @@ async def put_resource_policy(context: Context, request: Shape) -> Shape:
 
     def change(tx: Transaction) -> None:
         check_existing(tx, name)
+        check_principals(tx, policy.statements)
         check_policy_revision(
             POLICIES.get(tx, *name.key, name.qualifier), request.get("RevisionId"), "GetResourcePolicy"
         )
