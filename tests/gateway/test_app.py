@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from typing import Any
 from urllib.error import HTTPError
@@ -103,3 +104,34 @@ def test_browsers_may_call_from_any_origin(cloud: Any) -> None:
         assert response.status == 200
         assert response.headers["access-control-allow-origin"] == "*"
         assert "authorization" in response.headers["access-control-allow-headers"]
+
+
+def _visit(cloud: Any, host: str, path: str = "/") -> tuple[int, str, str]:
+    """What a browser is told at the root of a host: status, where it is sent, and the page."""
+    port = int(cloud.endpoint.rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Host": f"{host}:{port}", "Accept": "text/html,*/*"})
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("location") or "", answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_browser_at_the_root_is_shown_the_way(cloud: Any) -> None:
+    assert _visit(cloud, "localhost")[:2] == (307, "/_pileus/")
+    status, _, page = _visit(cloud, "no-such-site.localhost")
+    assert status == 404 and "NoSuchBucket" in page
+    status, _, page = _visit(cloud, "localhost", "/no-such-bucket")
+    assert status in (403, 404) and "<Error>" in page, "what is asked of the API is answered by the API"
+
+
+def test_a_bucket_may_have_the_whole_name_of_a_local_host(cloud: Any, account: Any) -> None:
+    s3, host = account.client("s3"), f"www-{account.id}.localhost"
+    s3.create_bucket(Bucket=host)
+    s3.put_bucket_website(Bucket=host, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+    s3.delete_public_access_block(Bucket=host)
+    everyone = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{host}/*"}
+    s3.put_bucket_policy(Bucket=host, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everyone]}))
+    s3.put_object(Bucket=host, Key="index.html", Body=b"here", ContentType="text/html")
+    assert _visit(cloud, host) == (200, "", "here")

@@ -52,6 +52,8 @@ class Gateway:
         bucket = sites.bucket_of(self.cloud, host)
         if bucket is not None and sites.wants_website(self.cloud, bucket, host, request):
             return await sites.serve_website(self.cloud, bucket, request)
+        if bucket is None and sites.is_visit(request):
+            return await sites.show_the_way(self.cloud, host, request)
         identifier = new_request_id()
         form = b""
         try:

@@ -249,6 +249,8 @@ class HostName(NamedTuple):
     certain: bool = False
     website: bool = False
     function_url: str | None = None
+    full: str = ""
+    """Of a name below `localhost`, with that: a bucket may be named for the whole of it, too."""
 
 
 @lru_cache(maxsize=1024)
@@ -263,4 +265,4 @@ def read_host(host: str) -> HostName:
         return HostName(found.group(1), certain=True)
     if host.endswith(".amazonaws.com"):
         return HostName()
-    return HostName(host.removesuffix(".localhost"))
+    return HostName(host.removesuffix(".localhost"), full=host)

@@ -15,9 +15,26 @@ from pileus.services.s3 import access_logs, cors, state, website
 
 def bucket_of(cloud: Cloud, host: HostName) -> str | None:
     """The bucket that the host names, where it is one."""
-    if host.bucket is None or host.certain or website.bucket_exists(cloud, host.bucket):
+    if host.bucket is None or host.certain:
         return host.bucket
-    return None
+    return next((name for name in (host.full, host.bucket) if website.bucket_exists(cloud, name)), None)
+
+
+def is_visit(request: Request) -> bool:
+    """A browser at the root of a name that is no bucket's: no API is called so."""
+    return (
+        request.raw_path == "/"
+        and request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("accept", "")
+        and not is_signed(request)
+    )
+
+
+async def show_the_way(cloud: Cloud, host: HostName, request: Request) -> Response:
+    """Visitors of S3's own root are sent to the page about it, as on AWS: here that is the console."""
+    if host.bucket is not None:
+        return await website.serve(cloud, host.bucket, request)
+    return Response(307, {"location": "/_pileus/", "content-length": "0"}, b"")
 
 
 def owner_of(cloud: Cloud, bucket: str) -> str:
