@@ -13,7 +13,7 @@ from pileus.aws.errors import AWSError
 from pileus.gateway.cloud import open_cloud, prepare
 from pileus.security import principals
 from pileus.services.context import Settings
-from pileus.services.s3 import contents, lifecycle, lifecycle_rules
+from pileus.services.s3 import contents, lifecycle, lifecycle_rules, transitions
 from pileus.services.s3.state import Bucket, Properties, Version
 
 DAY = 86_400.0
@@ -209,7 +209,6 @@ def test_blobs_of_no_record_are_collected(run: Any) -> None:
         ({"Status": "enabled", "Expiration": {"Days": 1}}, "MalformedXML"),
         ({"Filter": None, "Expiration": {"Days": 1}}, "MalformedXML"),
         ({}, "InvalidRequest"),
-        ({"Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}, "NotImplemented"),
         ({"Filter": {"Tag": {"Key": "a", "Value": "b"}}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
          "InvalidRequest"),
     ],
@@ -230,3 +229,58 @@ def test_the_earliest_rule_is_told() -> None:
     bucket = Bucket("b", "1", "us-east-1", 0.0, configurations={"lifecycle": {"Rules": rules}})
     version = Version("null", 1, START, Properties("1"))
     assert 'rule-id="soon"' in lifecycle_rules.expiration_member(bucket, "k", version)["Expiration"]
+
+
+def transition(days: int, storage_class: str) -> dict[str, Any]:
+    return {"Days": days, "StorageClass": storage_class}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"Transitions": [transition(1, "GLACIER")]}, "NotImplemented"),
+        ({"Transitions": [transition(1, "COLD")]}, "MalformedXML"),
+        ({"Transitions": [transition(29, "STANDARD_IA")]}, "InvalidArgument"),
+        ({"Transitions": [{"StorageClass": "GLACIER_IR"}]}, "MalformedXML"),
+        ({"Transitions": [transition(1, "GLACIER_IR"), transition(2, "GLACIER_IR")]}, "InvalidArgument"),
+        ({"NoncurrentVersionTransitions": [{"NoncurrentDays": 2, "StorageClass": "ONEZONE_IA"}]}, "InvalidArgument"),
+    ],
+)
+def test_transitions_that_cannot_be(wrong: dict[str, Any], code: str) -> None:
+    with pytest.raises(AWSError) as caught:
+        transitions.check(rule(**wrong))
+    assert caught.value.code == code
+
+
+def test_objects_change_their_class_and_nothing_else(run: Callable[..., None]) -> None:
+    rules = [
+        rule(
+            Transitions=[transition(1, "INTELLIGENT_TIERING"), transition(60, "GLACIER_IR")],
+            NoncurrentVersionTransitions=[{"NoncurrentDays": 1, "StorageClass": "GLACIER_IR"}],
+        )
+    ]
+
+    async def test(place: Place) -> None:
+        async def classes() -> list[str]:
+            listed = await place.call("ListObjectVersions", Bucket="bucket", Prefix="large")
+            return [item["StorageClass"] for item in listed["Versions"]]
+
+        for _ in range(2):
+            await place.call("PutObject", Bucket="bucket", Key="large", Body=Bytes(bytes(128 * 1024)))
+        await place.put("small")
+        before = await place.call("HeadObject", Bucket="bucket", Key="large")
+        assert await classes() == ["STANDARD", "STANDARD"]
+        place.clock.moment += 2 * DAY
+        await lifecycle.run(place.cloud)
+        assert await classes() == ["INTELLIGENT_TIERING", "GLACIER_IR"]
+        after = await place.call("HeadObject", Bucket="bucket", Key="large")
+        assert after.pop("StorageClass") == "INTELLIGENT_TIERING"
+        assert after == before
+        assert "StorageClass" not in await place.call("HeadObject", Bucket="bucket", Key="small")
+        place.clock.moment += 60 * DAY
+        await lifecycle.run(place.cloud)
+        assert await classes() == ["GLACIER_IR", "GLACIER_IR"]
+        got = await place.call("GetObject", Bucket="bucket", Key="large")
+        assert got["ContentLength"] == 128 * 1024
+
+    run(test, rules, "Enabled")

@@ -17,10 +17,12 @@ from pileus.services.s3 import (
     public_access,
     service,
     tags,
+    transitions,
     website_rules,
     writing,
 )
 from pileus.services.s3.state import BUCKETS, Bucket
+from pileus.services.s3.transitions import DEFAULT_MINIMUM
 from pileus.store.interface import Transaction
 
 Check = Callable[[Context, Bucket, Any], Any]
@@ -114,7 +116,12 @@ def _encryption(context: Context, bucket: Bucket, given: Any) -> Any:
 
 
 def _lifecycle(context: Context, bucket: Bucket, given: Any) -> Any:
-    return lifecycle_rules.checked(given["Rules"])
+    if context.headers.get("x-amz-transition-default-minimum-object-size", DEFAULT_MINIMUM) != DEFAULT_MINIMUM:
+        raise option_not_implemented("another default minimum size of transitions", "rules can name sizes.")
+    kept = lifecycle_rules.checked(given["Rules"])
+    for rule in kept["Rules"]:
+        transitions.check(rule)
+    return {**kept, "TransitionDefaultMinimumObjectSize": DEFAULT_MINIMUM}
 
 
 def _public_access_block(context: Context, bucket: Bucket, given: Any) -> Any:

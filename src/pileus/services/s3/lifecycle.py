@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 from pileus.aws.identifiers import request_id
 from pileus.security import principals
 from pileus.services.context import Cloud, Context
-from pileus.services.s3 import contents, deletion, lifecycle_rules, listing, lock, service, uploads, versions, writing
+from pileus.services.s3 import (
+    contents,
+    deletion,
+    lifecycle_rules,
+    listing,
+    lock,
+    service,
+    transitions,
+    uploads,
+    versions,
+    writing,
+)  # fmt: skip
 from pileus.services.s3.lifecycle_rules import DAY
 from pileus.services.s3.state import BUCKETS, COMPLETED, OLDER, UPLOADS, Bucket, Version
 from pileus.store.interface import Transaction
@@ -65,15 +76,23 @@ def _context(cloud: Cloud, bucket: Bucket) -> Context:
 async def _apply(cloud: Cloud, bucket: Bucket, rules: list[Mapping[str, Any]]) -> None:
     context = _context(cloud, bucket)
     waiting: list[Due] = []
+    moving: list[transitions.Move] = []
     last = ""
     while True:
         # A page at a time: what is deleted meanwhile must not disturb a scan.
         page = _page(cloud, bucket, last)
         for key, head in page:
-            waiting += _due(context, bucket, rules, key, head)
+            ending = list(_due(context, bucket, rules, key, head))
+            waiting += ending
+            gone = {due.version_id for due in ending}
+            moving += (
+                move for move in transitions.due(context, bucket, rules, key, head) if move.version_id not in gone
+            )
             if len(waiting) >= _GROUP:
                 await _delete(context, bucket, waiting)
                 waiting = []
+        await transitions.apply(context, bucket, moving)
+        moving = []
         if not page:
             break
         last = page[-1][0]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.aws.errors import AWSError
 from pileus.services.s3.preconditions import http_date
 from pileus.services.s3.state import Bucket, Version
 
@@ -22,7 +22,7 @@ _ID_LENGTH = 255
 def checked(rules: list[dict[str, Any]]) -> dict[str, Any]:
     """Raises the errors that S3 has for rules that cannot be; rules without an ID get one."""
     if not 0 < len(rules) <= _MOST_RULES:
-        raise _malformed()
+        raise malformed()
     seen: set[str] = set()
     for rule in rules:
         rule["ID"] = name = rule.get("ID") or secrets.token_urlsafe(36)
@@ -37,22 +37,20 @@ def checked(rules: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _check(rule: Mapping[str, Any]) -> None:
     if rule["Status"] not in ("Enabled", "Disabled"):
-        raise _malformed()
+        raise malformed()
     if rule.get("Filter") is None and rule.get("Prefix") is None:
-        raise _malformed()
+        raise malformed()
     if rule.get("Filter") is not None and rule.get("Prefix") is not None:
-        raise _malformed()
-    for transition in rule.get("Transitions") or ():
-        if transition.get("Date") is not None and _seconds(transition["Date"]) % DAY:
-            raise _invalid("'Date' must be at midnight GMT")
-    if rule.get("Transitions") or rule.get("NoncurrentVersionTransitions"):
-        raise option_not_implemented("transitions between storage classes", "all contents are on the same disk.")
-    actions = ("Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
+        raise malformed()
+    actions = (
+        "Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload", "Transitions",
+        "NoncurrentVersionTransitions",
+    )  # fmt: skip
     if not any(rule.get(action) for action in actions):
         raise AWSError("InvalidRequest", "At least one action needs to be specified in a rule", status=400)
     filtered = rule.get("Filter") or {}
     if len([member for member in filtered if filtered[member] is not None]) > 1:
-        raise _malformed()
+        raise malformed()
     tagged = filtered.get("Tag") or (filtered.get("And") or {}).get("Tags")
     if rule.get("AbortIncompleteMultipartUpload") and tagged:
         raise AWSError("InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with Tags.", status=400)
@@ -68,10 +66,10 @@ def _check(rule: Mapping[str, Any]) -> None:
 def _check_expiration(expiration: Mapping[str, Any]) -> None:
     given = [member for member in ("Days", "Date", "ExpiredObjectDeleteMarker") if expiration.get(member) is not None]
     if len(given) > 1:
-        raise _malformed()
+        raise malformed()
     _check_days(expiration.get("Days"), "Days", "Expiration")
     date = expiration.get("Date")
-    if date is not None and _seconds(date) % DAY:
+    if date is not None and seconds(date) % DAY:
         raise _invalid("'Date' must be at midnight GMT")
 
 
@@ -80,7 +78,7 @@ def _check_days(days: int | None, member: str, action: str) -> None:
         raise _invalid(f"'{member}' for {action} action must be a positive integer")
 
 
-def _malformed() -> AWSError:
+def malformed() -> AWSError:
     return AWSError(
         "MalformedXML",
         "The XML you provided was not well-formed or did not validate against our published schema",
@@ -127,10 +125,10 @@ def expires(rule: Mapping[str, Any], version: Version) -> float | None:
     if expiration.get("Days"):
         return due(version.modified, expiration["Days"])
     date = expiration.get("Date")
-    return _seconds(date) if date is not None else None
+    return seconds(date) if date is not None else None
 
 
-def _seconds(date: datetime) -> float:
+def seconds(date: datetime) -> float:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
