@@ -53,7 +53,7 @@ def _lines(results: Results) -> Iterator[str]:
         ("How many times as many requests a second as each of them, 16 connections", _ratios(medians)),
         ("Latency in ms, median / 99th of a hundred", _latencies(medians)),
         ("First invocation of a new function, median / longest ms", _cold(results)),
-        ("Start, memory, size", _starts(results)),
+        ("Start, memory (functions' environments in it, when loaded), size", _starts(results)),
         ("Beside what no implementation could beat", _limits(results, medians)),
         ("Goals", _goals(results)),
     ):
@@ -77,10 +77,11 @@ Medians = dict[tuple[str, str, int], Figure]
 
 
 def _named(medians: Medians, *, without: Iterable[str] = ()) -> tuple[list[str], list[str]]:
-    """Operations and contenders of the run, in its order."""
+    """Operations and contenders: Pileus first, then by how many operations they have."""
     operations = dict.fromkeys(operation for _, operation, _ in medians if not operation.startswith("Constant"))
-    contenders = dict.fromkeys(contender for contender, _, _ in medians if contender not in {"constant", *without})
-    return list(operations), list(contenders)
+    found = [contender for contender, _, _ in medians if contender not in {"constant", *without}]
+    contenders = sorted(dict.fromkeys(found), key=lambda one: (not one.startswith("pileus"), -found.count(one)))
+    return list(operations), contenders
 
 
 def _rates(medians: Medians) -> Iterator[list[str]]:
