@@ -151,7 +151,7 @@ def set_up(contender: Contender, client: Client) -> dict[str, str]:
     if "Invoke" in has or contender.runtimes:
         attempt((*FUNCTIONS, _COLD), lambda: create_role(client))
         for operation, (name, runtime) in FUNCTIONS.items():
-            attempt((operation,), lambda name=name, runtime=runtime: _create_function(client, name, runtime))
+            attempt((operation,), functools.partial(_create_function, client, name, runtime))
     return failed
 
 
@@ -172,6 +172,10 @@ def _changing_items() -> list[dict[str, Any]]:
     return plain_items + [{**one, "done": {"BOOL": True}} for one in plain_items]
 
 
+def _invoke(name: str, client: Client, _host: str) -> bytes:
+    return client.sign("lambda", "invoke", FunctionName=name, Payload=b'{"a":1}')
+
+
 _REQUESTS: dict[str, Callable[[Client, str], bytes]] = {
     "Constant": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
     "GetItem": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
@@ -185,12 +189,7 @@ _REQUESTS: dict[str, Callable[[Client, str], bytes]] = {
     "PutObject": lambda client, host: client.sign("s3", "put_object", Bucket=BUCKET, Key="small", Body=BODY),
     "Website": lambda client, host: plain("GET", f"{client.endpoint}/", {"Host": host}),
     "GetCallerIdentity": lambda client, host: client.sign("sts", "get_caller_identity"),
-    **{
-        operation: lambda client, host, name=name: client.sign(
-            "lambda", "invoke", FunctionName=name, Payload=b'{"a":1}'
-        )
-        for operation, (name, _) in FUNCTIONS.items()
-    },
+    **{operation: functools.partial(_invoke, name) for operation, (name, _) in FUNCTIONS.items()},
 }  # fmt: skip
 
 EXPECTED = {
