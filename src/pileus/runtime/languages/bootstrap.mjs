@@ -230,6 +230,18 @@ function header(text) {
 
 // Finding the handler.
 
+/** The AWS SDK for JavaScript, version 2, is older than AWS_ENDPOINT_URL and would call Amazon: it is told when it is
+ *  loaded from a package, as `aws-sdk`, where it finds AWS. What a function sets itself counts all the same. */
+function leadOldSdk() {
+  const load = Module._extensions[".js"];
+  Module._extensions[".js"] = (module, file) => {
+    load(module, file);
+    if (file.endsWith("/aws-sdk/lib/node_loader.js")) {
+      module.exports.config?.update({ endpoint: environment.AWS_ENDPOINT_URL, s3ForcePathStyle: true });
+    }
+  };
+}
+
 function isModule(file) {
   if (file.endsWith(".mjs")) return true;
   if (file.endsWith(".cjs")) return false;
@@ -383,6 +395,7 @@ process.on("unhandledRejection", (reason) => {
   dieOf("Unhandled Promise Rejection ", error, 128);
 });
 
+leadOldSdk();
 let handler;
 try {
   handler = await findHandler(environment.LAMBDA_TASK_ROOT, environment._HANDLER);
