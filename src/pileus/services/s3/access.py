@@ -7,13 +7,14 @@ decides. https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-lan
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pileus.aws.errors import AWSError
 from pileus.security.policy.document import Policy, parse
+from pileus.security.policy.patterns import Value
 from pileus.security.principals import Principal
 from pileus.security.signature import seconds
 from pileus.services.context import Cloud, Context
@@ -43,6 +44,7 @@ _REQUEST_KEYS = {
     "IfNoneMatch": "s3:if-none-match",
 }
 _STAMP = re.compile(r"(?:^|&)X-Amz-Date=([0-9]{8}T[0-9]{6}Z)")
+_NONE: Mapping[str, str] = {}
 _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
 
 
@@ -133,12 +135,46 @@ def tag_keys(name: str, tags: Iterable[tuple[str, str]]) -> dict[str, str | tupl
     return keys
 
 
+class RequestKeys(Mapping[str, Value]):
+    """The condition keys of a request, and of the tags that its object has: put together when a policy asks, which most
+    do not."""
+
+    __slots__ = ("_bucket", "_context", "_made", "_request", "_tags")
+
+    def __init__(
+        self, context: Context, request: Mapping[str, Any], bucket: Bucket, tags: Mapping[str, str] = _NONE
+    ) -> None:
+        self._context = context
+        self._request = request
+        self._bucket = bucket
+        self._tags = tags
+        self._made: dict[str, Value] | None = None
+
+    def _all(self) -> dict[str, Value]:
+        if self._made is None:
+            self._made = request_keys(self._context, self._request, self._bucket)
+            if self._tags:
+                self._made |= tag_keys("s3:existingobjecttag", self._tags.items())
+        return self._made
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        return self._all().get(key, default) if key[:3] == "s3:" else default
+
+    def __getitem__(self, key: str) -> Value:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
 def bucket_access(context: Context, request: Mapping[str, Any], bucket: Bucket, action: str) -> Access:
-    keys = request_keys(context, request, bucket)
     return Access(
         action,
         bucket_arn(bucket.name),
-        keys=keys,
+        keys=RequestKeys(context, request, bucket),
         resource_policies=resource_policies(context.cloud, context.principal, bucket),
         owner=bucket.account,
     )
@@ -155,9 +191,7 @@ def object_access(
     creates: bool = False,
 ) -> Access:
     """`version` is the one that the action reads or changes; `creates` says that it makes one."""
-    keys = request_keys(context, request, bucket)
-    if version is not None:
-        keys |= tag_keys("s3:existingobjecttag", version.properties.tags.items())
+    keys = RequestKeys(context, request, bucket, _NONE if version is None else version.properties.tags)
     if action.endswith("Tagging"):
         # Tags are the bucket owner's affair, whoever owns the object.
         version = None

@@ -221,7 +221,7 @@ class Visit:
         return Access(
             "s3:GetObject",
             object_arn(bucket.name, key),
-            access.tag_keys("s3:existingobjecttag", tagged.items()),
+            access.tag_keys("s3:existingobjecttag", tagged.items()) if tagged else {},
             access.resource_policies(self.cloud, ANONYMOUS, bucket, version),
             owner,
         )
