@@ -259,6 +259,7 @@ async def _stop(cloud: Cloud) -> None:
     await cloud.part(Execution).runtime.close()
     await cloud.part(LogDelivery).flush()
     await cloud.part(Metrics).flush()
+    await cloud.part(Recordings).flush()
 
 
 service.on_start.append(_start)
