@@ -22,6 +22,7 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FOLDER = Path(__file__).with_name("article")
 PROVIDER = "login.article"
+_USED = ("cognito-identity", "sts", "metadata")
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +56,13 @@ def bundle(source: str, packages: Path | None = None) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.write(FOLDER / source, "index.js")
         for path in packages.rglob("*") if packages else ():
-            if path.is_file() and path.suffix in (".js", ".json") and path.parent.name != "dist":
+            if path.is_file() and path.suffix in (".js", ".json") and _is_needed(path):
                 archive.write(path, f"node_modules/{path.relative_to(packages)}")  # type: ignore[arg-type]
     return out.getvalue()
+
+
+def _is_needed(path: Path) -> bool:
+    return path.parent.name != "dist" and (path.parent.name != "apis" or path.name.startswith(_USED))
 
 
 class Article:
