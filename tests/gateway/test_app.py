@@ -106,6 +106,43 @@ def test_browsers_may_call_from_any_origin(cloud: Any) -> None:
         assert "authorization" in response.headers["access-control-allow-headers"]
 
 
+def _call(cloud: Any, method: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, Any, bytes]:
+    port = int(cloud.endpoint.rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, "/", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_only_who_says_an_origin_is_told_of_origins(cloud: Any, method: str) -> None:
+    wanted = {"Access-Control-Request-Method": "dog", "Access-Control-Request-Headers": "cat, meerkat"}
+    _, headers, _ = _call(cloud, method, wanted)
+    assert not [name for name in headers if name.lower().startswith("access-control-")]
+    _, headers, _ = _call(cloud, method, {"Origin": "http://example.com", **wanted})
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-allow-methods"] == ("dog" if method == "OPTIONS" else None)
+    assert headers["access-control-allow-headers"] == ("cat, meerkat" if method == "OPTIONS" else None)
+
+
+def test_the_time_of_a_malformed_signature_is_looked_at_first(cloud: Any) -> None:
+    status, _, body = _call(
+        cloud,
+        "POST",
+        {
+            "X-Amz-Date": "20170101T010101Z",
+            "X-Amz-Target": "DynamoDB_20120810.ListTables",
+            "Authorization": "AWS4-HMAC-SHA256 Credential=a/2/3/4/aws4_request SignedHeaders=x-amz-date;host Signature=1",
+        },
+    )
+    assert status == 400
+    assert b"InvalidSignatureException" in body
+    assert b"Signature expired" in body
+
+
 def _visit(cloud: Any, host: str, path: str = "/") -> tuple[int, str, str]:
     """What a browser is told at the root of a host: status, where it is sent, and the page."""
     port = int(cloud.endpoint.rpartition(":")[2])

@@ -62,13 +62,14 @@ class Gateway:
             route = tables().find(request, bucket, form)
         except (ValueError, bodies.TooLongError):
             route = s3_routes().find(request, bucket)
-        if request.method == "OPTIONS" and not route.labels.get("Bucket"):
-            # A preflight says neither its service nor its operation; what asks for no bucket is not S3's to answer.
+        asked = route.labels.get("Bucket") if route.service == "s3" else None
+        if asked:
+            return await sites.with_bucket_cors(
+                self.cloud, asked, request, self._answer(request, route, identifier, form)
+            )
+        if request.method == "OPTIONS":
+            # A preflight says neither its service nor its operation.
             return cors.preflight(request)
-        if route.service == "s3":
-            return await sites.with_bucket_cors(self.cloud, route.labels.get("Bucket"), request, self._answer(
-                request, route, identifier, form
-            ))  # fmt: skip
         response = await self._answer(request, route, identifier, form)
         if "origin" in request.headers:
             cors.allow(response)

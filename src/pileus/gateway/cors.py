@@ -1,5 +1,5 @@
 """Cross-origin requests from browsers to AWS's APIs, which answer every origin: the signature is what counts, and no
-cookie exists. S3 is apart: there each bucket's own rules decide (`services.s3.cors`)."""
+cookie exists. Buckets are apart: there their own rules decide (`services.s3.cors`)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ _EXPOSED = (
     "x-amzn-requestid,x-amzn-errortype,x-amzn-errormessage,x-amzn-trace-id,x-amz-apigw-id,x-amz-function-error,"
     "x-amz-log-result,x-amz-executed-version,date"
 )
+_METHODS = "GET, HEAD, PUT, POST, PATCH, DELETE"
 
 
 def preflight(request: Request) -> Response:
     """https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
-    asked = request.headers.get("access-control-request-headers", "*")
+    if "origin" not in request.headers:
+        return Response(200)
     headers = {
         "access-control-allow-origin": "*",
-        "access-control-allow-methods": "GET, HEAD, PUT, POST, PATCH, DELETE",
-        "access-control-allow-headers": asked,
+        "access-control-allow-methods": request.headers.get("access-control-request-method", _METHODS),
+        "access-control-allow-headers": request.headers.get("access-control-request-headers", "*"),
         "access-control-expose-headers": _EXPOSED,
         "access-control-max-age": "172800",
     }

@@ -58,7 +58,7 @@ async def function_url(cloud: Cloud, identifier: str, request: Request) -> Respo
     return await urls.handle(cloud, identifier, request)
 
 
-async def with_bucket_cors(cloud: Cloud, bucket: str | None, request: Request, answer: Awaitable[Response]) -> Response:
+async def with_bucket_cors(cloud: Cloud, bucket: str, request: Request, answer: Awaitable[Response]) -> Response:
     """S3's answer with the headers that the bucket's CORS rules give; a preflight is answered by the rules alone."""
     if "origin" not in request.headers and request.method != "OPTIONS":
         return await answer
@@ -66,8 +66,7 @@ async def with_bucket_cors(cloud: Cloud, bucket: str | None, request: Request, a
         answer.close()  # type: ignore[attr-defined]
         return cors.preflight(cloud, bucket, request)
     response = await answer
-    if bucket is not None:
-        cors.allow(cloud, bucket, request, response)
+    cors.allow(cloud, bucket, request, response)
     return response
 
 

@@ -99,10 +99,11 @@ _HEADER = re.compile(
     rf"{ALGORITHM} Credential=([^/,\s]+)/([0-9]{{8}})/([^/,\s]*)/([^/,\s]*)/aws4_request, ?"
     r"SignedHeaders=([^,=\s]+), ?Signature=\Z"
 )
+_SEPARATORS = re.compile(r"[,\s]+")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}\Z")
 _SHORT = 768
 """As all SDKs write the Authorization header, and how long it is then at most."""
-_CREDENTIAL = re.compile(r"(.+)/([0-9]{8})/([^/]*)/([^/]*)/aws4_request\Z")
+_CREDENTIAL = re.compile(r"(.+)/([^/]+)/([^/]*)/([^/]*)/aws4_request\Z")
 _EXPIRES = re.compile(r"-?[0-9]{1,11}\Z")
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
 
@@ -145,8 +146,8 @@ def _parse_header(request: Request, header: str) -> Claim:
         kind: Kind = "algorithm" if algorithm.startswith("AWS4-") or algorithm == "AWS" else "incomplete"
         raise SignatureError(kind, f"Unsupported authorization type: {algorithm[:64]}")
     fields: dict[str, str] = {}
-    for piece in rest.split(","):
-        name, _, value = piece.strip().partition("=")
+    for piece in _SEPARATORS.split(rest):
+        name, _, value = piece.partition("=")
         fields[name] = value
     absent = [name for name in ("Credential", "Signature", "SignedHeaders") if not fields.get(name)]
     timestamp = timestamp or _from_date_header(headers.get("date", ""))
@@ -237,12 +238,6 @@ def seconds(timestamp: str) -> float:
 def check_time(claim: Claim, now: float, skew: float) -> None:
     """Raises SignatureError (skewed, expired, scope). `skew` is in seconds."""
     signed = seconds(claim.timestamp)
-    if claim.timestamp[:8] != claim.date:
-        raise SignatureError(
-            "scope",
-            f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{claim.date}'"
-            f" != '{claim.timestamp[:8]}', from '{claim.timestamp}'.",
-        )
     minutes = int(skew // 60)
     if signed > now + skew:
         raise SignatureError(
@@ -270,6 +265,12 @@ def check_time(claim: Claim, now: float, skew: float) -> None:
             f" {minutes} min.)",
             RequestTime=claim.timestamp,
             ServerTime=_iso(now),
+        )
+    if claim.timestamp[:8] != claim.date:
+        raise SignatureError(
+            "scope",
+            f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{claim.date}'"
+            f" != '{claim.timestamp[:8]}', from '{claim.timestamp}'.",
         )
 
 

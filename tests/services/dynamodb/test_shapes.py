@@ -103,3 +103,7 @@ def test_malformed_bodies(send: Any, body: bytes) -> None:
     status, answer = send("GetItem", body)
     assert status == 400
     assert answer["__type"].partition("#")[2] in ("SerializationException", "ValidationException")
+
+
+def test_of_what_is_no_json_nothing_more_is_said(send: Any) -> None:
+    assert send("PutItem", b"{broken json") == (400, {"__type": "com.amazon.coral.service#SerializationException"})

@@ -327,8 +327,9 @@ def _http_date(second: int) -> str:
 
 def format_timestamp(value: datetime, written: str) -> float | int | str:
     if written == "iso8601":
-        moment = value.astimezone(UTC).replace(tzinfo=None)
-        return f"{moment.isoformat(timespec='milliseconds' if moment.microsecond else 'seconds')}Z"
+        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+        text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
+        return f"{text[:-6]}Z"
     if written == "rfc822":
         return _http_date(int(value.timestamp() // 1))
     seconds = round(value.timestamp(), 3)

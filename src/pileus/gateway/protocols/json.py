@@ -19,6 +19,7 @@ _NAMESPACES = {
     "dynamodb": "com.amazonaws.dynamodb.v20120810#",
     "dynamodbstreams": "com.amazonaws.dynamodb.v20120810#",
 }
+_SERVER = {name: {"server": "Server"} for name in _NAMESPACES}
 _COMMON = "com.amazon.coral.service#"
 _COMMON_CODES = frozenset(
     {
@@ -43,18 +44,22 @@ class JSON:
     def __init__(self, model: OperationModel, opaque: frozenset[str], checked: Checked) -> None:
         self._checked = checked
         self._encode = Encoders(opaque).of(model.output_shape) if model.output_shape is not None else None
-        self._type = content_type(model.service_model.service_name)
+        service = model.service_model.service_name
+        self._silent = service in _NAMESPACES
+        self._headers = {"content-type": content_type(service), **_SERVER.get(service, {})}
 
     def decode(self, request: Request, labels: dict[str, str], body: bytes) -> dict[str, Any]:
         try:
             value = orjson.loads(body) if body else {}
         except orjson.JSONDecodeError as error:
-            raise self._checked.fault("serialization", f"The request is no JSON: {error}") from None
+            # DynamoDB says no more than that.
+            message = "" if self._silent else f"The request is no JSON: {error}"
+            raise self._checked.fault("serialization", message) from None
         return self._checked(value)
 
     def encode(self, answer: dict[str, Any], request_id: str) -> Response:
         body = orjson.dumps(self._encode(answer)) if self._encode is not None else b""
-        return Response(200, {"content-type": self._type, "x-amzn-requestid": request_id}, body)
+        return Response(200, {"x-amzn-requestid": request_id, **self._headers}, body)
 
 
 @cache
@@ -72,12 +77,13 @@ def write_error(service: str, error: AWSError, request_id: str, request: Request
     if service not in _NAMESPACES:
         # Both spellings: some of the models, and so of the SDKs, have one, some the other.
         body["message"] = body["Message"] = error.message
-    else:
+    elif error.message:
         body["Message" if error.code in _CAPITAL_MESSAGE else "message"] = error.message
     headers = {
         "content-type": content_type(service),
         "x-amzn-requestid": request_id,
         "x-amzn-errortype": error.code,
+        **_SERVER.get(service, {}),
         **error.headers,
     }
     return Response(status_of(service, error), headers, orjson.dumps(body, default=_default))

@@ -17,6 +17,7 @@ from pileus.gateway.protocols.xml import DECLARATION, MalformedXMLError, escape
 from pileus.services.operation import HEADERS
 
 _TYPE = "application/xml"
+_SERVER = "AmazonS3"
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 # The root elements that S3 writes; the model, made for clients that do not look at them, has no names for these.
@@ -93,6 +94,7 @@ class RestXML:
         status, headers = self._binding.place(answer)
         headers["x-amz-request-id"] = request_id
         headers["x-amz-id-2"] = request_id
+        headers["server"] = _SERVER
         headers |= answer.get(HEADERS, {})
         if "content-range" in headers and status == 200:
             status = 206
@@ -130,6 +132,7 @@ def write_error(service: str, error: AWSError, request_id: str, request: Request
     headers = {
         "x-amz-request-id": request_id,
         "x-amz-id-2": request_id,
+        "server": _SERVER,
         **error.headers,
     }
     if request.method == "HEAD" or status == 304:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache, cached_property
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -122,63 +124,122 @@ def scalar(shape: Shape, text: str) -> Any:
 
 # Writing
 
-_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;", ord("\r"): "&#13;"}
+_ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("\r", "&#13;"))
 
 
 def escape(text: str) -> str:
-    return text.translate(_ESCAPES)
+    for character, entity in _ESCAPES:
+        if character in text:
+            text = text.replace(character, entity)
+    return text
 
 
 def write(out: list[str], name: str, shape: Shape, value: Any, attributes: str = "") -> None:
     """Appends the element `name` with `value` by `shape`."""
-    kind = shape.type_name
-    if kind == "structure":
-        inner: list[str] = []
-        for member_name, member in shape.members.items():
-            item = value.get(member_name)
-            if item is None or "location" in member.serialization:
-                continue
-            wire = member.serialization.get("name", member_name)
-            if member.serialization.get("xmlAttribute"):
-                attributes += f' xmlns:xsi="{_XSI}" {wire}="{escape(item)}"'
-            else:
-                _write_member(inner, wire, member, item)
-        out.append(f"<{name}{attributes}>")
-        out.extend(inner)
-        out.append(f"</{name}>")
-    elif kind == "list":
-        out.append(f"<{name}{attributes}>")
-        element = shape.member.serialization.get("name", "member")
-        for item in value:
-            write(out, element, shape.member, item)
-        out.append(f"</{name}>")
-    elif kind == "map":
-        out.append(f"<{name}{attributes}>")
-        _write_entries(out, "entry", shape, value)
-        out.append(f"</{name}>")
-    else:
-        out.append(f"<{name}{attributes}>{escape(text_of(shape, value))}</{name}>")
+    _writer(name, shape, attributes)(out, value)
 
 
-def _write_member(out: list[str], wire: str, member: Shape, value: Any) -> None:
+Writer = Callable[[list[str], Any], None]
+
+
+@cache
+def _writer(name: str, shape: Shape, attributes: str = "") -> Writer:
+    """Writers are made of the shapes once: a listing has thousands of elements of a few shapes."""
+    begin, end = f"<{name}{attributes}>", f"</{name}>"
+    match shape.type_name:
+        case "structure":
+            return _Structure(name, shape, attributes)
+        case "list":
+            return _enclosed(begin, _items(shape.member.serialization.get("name", "member"), shape), end)
+        case "map":
+            return _enclosed(begin, _entries("entry", shape), end)
+        case "string":
+            return lambda out, value: out.append(f"{begin}{escape(str(value))}{end}")
+        case _:
+            return lambda out, value: out.append(f"{begin}{escape(text_of(shape, value))}{end}")
+
+
+class _Structure:
+    """The members' writers are found at the first use: a shape may hold itself."""
+
+    def __init__(self, name: str, shape: Shape, attributes: str) -> None:
+        self._name = name
+        self._attributes = attributes
+        self._shape = shape
+        self._end = f"</{name}>"
+
+    @cached_property
+    def _members(self) -> list[tuple[str, Writer]]:
+        return [
+            (name, _member_writer(_wire(name, member), member))
+            for name, member in self._shape.members.items()
+            if "location" not in member.serialization and not member.serialization.get("xmlAttribute")
+        ]
+
+    @cached_property
+    def _marks(self) -> list[tuple[str, str]]:
+        """Members that are attributes."""
+        members = self._shape.members.items()
+        return [(name, _wire(name, member)) for name, member in members if member.serialization.get("xmlAttribute")]
+
+    def __call__(self, out: list[str], value: Any) -> None:
+        attributes = self._attributes
+        for name, wire in self._marks:
+            if value.get(name) is not None:
+                attributes += f' xmlns:xsi="{_XSI}" {wire}="{escape(value[name])}"'
+        out.append(f"<{self._name}{attributes}>")
+        for name, writer in self._members:
+            item = value.get(name)
+            if item is not None:
+                writer(out, item)
+        out.append(self._end)
+
+
+def _wire(name: str, member: Shape) -> str:
+    return str(member.serialization.get("name", name))
+
+
+def _member_writer(wire: str, member: Shape) -> Writer:
     if member.serialization.get("flattened"):
         if member.type_name == "list":
             element = member.member.serialization.get("name", wire)
-            for item in value:
-                write(out, element if "name" not in member.serialization else wire, member.member, item)
-            return
+            return _items(wire if "name" in member.serialization else element, member)
         if member.type_name == "map":
-            _write_entries(out, wire, member, value)
-            return
-    write(out, wire, member, value)
+            return _entries(wire, member)
+    return _writer(wire, member)
 
 
-def _write_entries(out: list[str], entry: str, shape: Shape, value: dict[str, Any]) -> None:
-    for key, item in value.items():
-        out.append(f"<{entry}>")
-        write(out, shape.key.serialization.get("name", "key"), shape.key, key)
-        write(out, shape.value.serialization.get("name", "value"), shape.value, item)
-        out.append(f"</{entry}>")
+def _enclosed(begin: str, inner: Writer, end: str) -> Writer:
+    def enclosed(out: list[str], value: Any) -> None:
+        out.append(begin)
+        inner(out, value)
+        out.append(end)
+
+    return enclosed
+
+
+def _items(element: str, shape: Shape) -> Writer:
+    writer = _writer(element, shape.member)
+
+    def items(out: list[str], value: Any) -> None:
+        for item in value:
+            writer(out, item)
+
+    return items
+
+
+def _entries(entry: str, shape: Shape) -> Writer:
+    key_writer = _writer(_wire("key", shape.key), shape.key)
+    value_writer = _writer(_wire("value", shape.value), shape.value)
+
+    def entries(out: list[str], value: Any) -> None:
+        for key, item in value.items():
+            out.append(f"<{entry}>")
+            key_writer(out, key)
+            value_writer(out, item)
+            out.append(f"</{entry}>")
+
+    return entries
 
 
 def text_of(shape: Shape, value: Any, timestamp_format: str = "iso8601") -> str:
