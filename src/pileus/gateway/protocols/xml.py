@@ -153,8 +153,6 @@ def _writer(name: str, shape: Shape, attributes: str = "") -> Writer:
             return _enclosed(begin, _items(shape.member.serialization.get("name", "member"), shape), end)
         case "map":
             return _enclosed(begin, _entries("entry", shape), end)
-        case "string":
-            return lambda out, value: out.append(f"{begin}{escape(str(value))}{end}")
         case _:
             return lambda out, value: out.append(f"{begin}{escape(text_of(shape, value))}{end}")
 
@@ -244,6 +242,8 @@ def _entries(entry: str, shape: Shape) -> Writer:
 
 def text_of(shape: Shape, value: Any, timestamp_format: str = "iso8601") -> str:
     """A scalar as XML and headers write it."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):

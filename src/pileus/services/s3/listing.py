@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import msgspec
@@ -22,7 +22,30 @@ _PAGE = 1000
 _MANY = 256
 _FEW = 4
 """Keys read at once, and how many where the next may begin a common prefix, whose keys are not looked at."""
-_decode = msgspec.msgpack.Decoder(Version).decode
+Decode = Callable[[bytes], Version]
+_decode: Decode = msgspec.msgpack.Decoder(Version).decode
+
+
+class _ListedProperties(msgspec.Struct):
+    owner: str
+    storage_class: str = "STANDARD"
+
+
+class _Listed(msgspec.Struct):
+    """What a listing shows of a Version, under the same names: most of a record need not be made an object."""
+
+    id: str
+    modified: float
+    properties: _ListedProperties
+    size: int = 0
+    etag: str = ""
+    delete_marker: bool = False
+    checksum_algorithm: str = ""
+    checksum: str = ""
+    checksum_type: str = "FULL_OBJECT"
+
+
+_decode_listed = cast(Decode, msgspec.msgpack.Decoder(_Listed).decode)
 
 
 class Entry(NamedTuple):
@@ -38,7 +61,14 @@ def _bound(bucket: str, start: str) -> bytes:
 
 
 def walk(
-    reader: Reader, bucket: str, prefix: str, delimiter: str = "", after: str = "", *, markers: bool = False
+    reader: Reader,
+    bucket: str,
+    prefix: str,
+    delimiter: str = "",
+    after: str = "",
+    *,
+    markers: bool = False,
+    decode: Decode = _decode,
 ) -> Iterator[Entry]:
     """Keys after `after`, in order, those that share a common prefix as one. `markers` shows deleted keys too."""
     end = _bound(bucket, prefix) + b"\xff"
@@ -57,14 +87,14 @@ def walk(
             key = raw_key[same:-1].replace(b"\0\xff", b"\0").decode("utf-8", "surrogatepass")
             at = key.find(delimiter, len(prefix)) if delimiter else -1
             if at < 0:
-                version = _decode(raw)
+                version = decode(raw)
                 if markers or not version.delete_marker:
                     yield Entry(key, version)
                 continue
             common = key[: at + len(delimiter)]
             # A listing that stopped at a common prefix, or inside of it, has shown it.
             if not after.startswith(common):
-                if not markers and _decode(raw).delete_marker:
+                if not markers and decode(raw).delete_marker:
                     continue
                 yield Entry(common, None)
             position = _bound(bucket, common) + b"\xff"
@@ -87,7 +117,7 @@ def _page(context: Context, request: Mapping[str, Any], after: str) -> _Page:
     if limit == 0:
         return _Page(entries, False)
     prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
-    for entry in walk(context.store, request["Bucket"], prefix, delimiter, after):
+    for entry in walk(context.store, request["Bucket"], prefix, delimiter, after, decode=_decode_listed):
         if len(entries) == limit:
             return _Page(entries, True)
         entries.append(entry)
