@@ -72,10 +72,14 @@ class Concurrency:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _row(self, *key: str) -> int:
+        """Where in `_counts` the row's begin."""
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = self._find("\0".join(key))
+            row = self._rows[key] = self._first(self._find("\0".join(key)))
         return row
+
+    def _first(self, row: int) -> int:
+        return (row * self._width + _NAME) // _COLUMN
 
     def _find(self, key: str) -> int:
         """Open addressing; rows are never given back, which 16,384 functions and accounts allow."""
@@ -93,24 +97,16 @@ class Concurrency:
                 row = (row + 1) % _ROWS
         raise AWSError("ServiceException", "Too many functions on this machine.", status=500)
 
-    def _first(self, row: int) -> int:
-        """Where in `_counts` the row's begin."""
-        return (row * self._width + _NAME) // _COLUMN
-
-    def _add(self, row: int, number: int) -> None:
-        self._counts[self._first(row) + self._worker] += number
-
     def _sum(self, row: int) -> int:
-        first = self._first(row)
-        return sum(self._counts[first : first + self._workers])
+        return sum(self._counts[row : row + self._workers])
 
     def enter(self, function: FunctionVersion, limits: Limits) -> tuple[int, int]:
         """Counts one more invocation, to be given to `leave`. Raises TooManyRequestsException."""
         mine = self._row(function.account, function.region, function.name)
         # A function's reservation is taken from the account's limit already.
         pool = self._row(function.account, function.region, "" if limits.reserved is None else " reserved")
-        self._add(mine, 1)
-        self._add(pool, 1)
+        self._counts[mine + self._worker] += 1
+        self._counts[pool + self._worker] += 1
         if limits.reserved is not None:
             if self._sum(mine) > limits.reserved:
                 self.leave((mine, pool))
@@ -122,7 +118,7 @@ class Concurrency:
 
     def leave(self, rows: tuple[int, int]) -> None:
         for row in rows:
-            self._add(row, -1)
+            self._counts[row + self._worker] -= 1
 
     def in_use(self, account: str, region: str, name: str | None) -> int:
         if name is not None:

@@ -81,6 +81,8 @@ class Extensions:
     @property
     def initialised(self) -> bool:
         """Every external extension has registered, and all have asked for their first event."""
+        if not self._expected and not self._known:
+            return True
         names = {extension.name for extension in self._known.values()}
         return self._expected <= names and all(extension.ready for extension in self._known.values())
 

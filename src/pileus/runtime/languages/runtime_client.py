@@ -33,12 +33,13 @@ def next() -> tuple[bytes, dict[str, str | int]]:
 
 def post_invocation_result(request_id: str, body: bytes, content_type: str, invocation_id: str | None = None) -> None:
     # A response that is too large is refused, and the function's error already.
-    _post(f"{request_id}/response", body, f"Content-Type: {content_type}\r\n")
+    # JSON is what a response is unless it says otherwise.
+    kind = "" if content_type == "application/json" else f"Content-Type: {content_type}\r\n"
+    _post(f"{request_id}/response", body, kind)
 
 
 def post_error(request_id: str, error: str, xray_fault: str, invocation_id: str | None = None) -> None:
-    kind = "Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: Unhandled\r\n"
-    _post(f"{request_id}/error", error.encode(), kind)
+    _post(f"{request_id}/error", error.encode(), "Lambda-Runtime-Function-Error-Type: Unhandled\r\n")
 
 
 def _post(path: str, body: bytes, headers: str) -> None:
