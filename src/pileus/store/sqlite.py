@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ from pileus.store.interface import Reader, Transaction
 from pileus.store.watch import Watch, is_watched, overlaps
 
 T = TypeVar("T")
+
+log = logging.getLogger("pileus.store")
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS pairs (key BLOB PRIMARY KEY, value BLOB NOT NULL, large INTEGER) WITHOUT ROWID",
@@ -310,6 +313,8 @@ class SQLiteStore:
             self._unlooked = 0
         if self._log_is_long or (due and self._checkpointing):
             self._let_go()
+            # Other processes let go of what they hold when they next read, and then read past the log.
+            self._watch.mark(False)
             restarting = loop.run_in_executor(self._checkpoints, self._restart_log)
             restarting.add_done_callback(lambda _done: self._next_group(loop))
             return
@@ -333,25 +338,29 @@ class SQLiteStore:
             loop.run_in_executor(self._checkpoints, self._checkpoint)
 
     def _checkpoint(self) -> None:
-        with self._connected() as connection:
-            _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            self._log_is_long = pages >= _LOG_LIMIT_PAGES
-        self._checkpointing = False
+        try:
+            with self._connected() as connection:
+                _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._log_is_long = pages >= _LOG_LIMIT_PAGES
+        except sqlite3.OperationalError as error:
+            log.warning("the log was not written back, and will be tried again: %s", error)
+        finally:
+            self._checkpointing = False
 
     def _restart_log(self) -> None:
         self._log_is_long = False
-        with self._connected() as connection:
-            # Other processes let go of what they hold when they next read, and then read past the log.
-            self._watch.mark(False)
-            connection.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT_MS}")
-            connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        try:
+            with self._connected() as connection:
+                connection.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT_MS}")
+                connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        except sqlite3.OperationalError as error:
+            log.warning("the log was not begun anew, and will be tried again: %s", error)
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """A connection for the checkpoint thread. What the disk refuses is tried again later."""
-        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(self._connect()) as connection:
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
-            yield connection
+    def _connected(self) -> contextlib.closing[sqlite3.Connection]:
+        """A connection for the checkpoint thread. Raises sqlite3.OperationalError."""
+        connection = self._connect()
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
+        return contextlib.closing(connection)
 
     def close(self) -> None:
         """Call when no change is under way."""
