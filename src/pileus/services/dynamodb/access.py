@@ -11,7 +11,7 @@ from typing import Any
 from pileus.security.policy.document import parse
 from pileus.services.context import Context
 from pileus.services.dynamodb import tag_records
-from pileus.services.dynamodb.catalog import find_table, locate
+from pileus.services.dynamodb.catalog import find_at, locate
 from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.schema import Table, table_arn
@@ -73,14 +73,16 @@ def table_access(
     context: Context, action: str, name: str, *, index: str = "", describe: Describe | None = None, request: Shape
 ) -> Access:
     """Access to one table, or to one of its indexes."""
-    account, region, short = locate(context, name)
-    resource = table_arn(region, account, short)
-    table = find_table(context, name)
+    place = account, region, short = locate(context, name)
+    table = find_at(context, place)
+    resource = table_arn(region, account, short) if table is None else table.arn
     policies = (parse(table.record.policy),) if table is not None and table.record.policy else ()
     keys = LazyKeys(context, describe, table, request)
     if index:
         resource = f"{resource}/index/{index}"
-    return Access(f"dynamodb:{action}", resource, keys, policies, "" if account == context.account else account)
+    return Access(
+        f"dynamodb:{action}", resource, keys, policies, "" if account == context.principal.account else account
+    )
 
 
 def on_table(action: str, parameter: str = "TableName", describe: Describe | None = None) -> AccessRule:

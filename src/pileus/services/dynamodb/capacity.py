@@ -24,6 +24,13 @@ def write_units(*sizes: int) -> float:
     return float(max(-(-max(sizes) // _WRITE_UNIT), 1))
 
 
+def count(context: Context, table: Table, units: float, *, reading: bool) -> None:
+    """Puts them on the bill of the table's owner."""
+    if table.record.billing == "PAY_PER_REQUEST":
+        unit = DYNAMODB_READ_REQUEST_UNITS if reading else DYNAMODB_WRITE_REQUEST_UNITS
+        context.cloud.meter.add(table.record.account, unit, units)
+
+
 class Consumption:
     """What one request consumed of one table and its indexes."""
 
@@ -52,10 +59,7 @@ class Consumption:
         return self.units + sum(self.indexes.values()) if self.indexes else self.units
 
     def count(self, context: Context) -> None:
-        """Puts it on the bill of the table's owner."""
-        if self.table.record.billing == "PAY_PER_REQUEST":
-            unit = DYNAMODB_READ_REQUEST_UNITS if self.reading else DYNAMODB_WRITE_REQUEST_UNITS
-            context.meter(unit, self.total, self.table.record.account)
+        count(context, self.table, self.total, reading=self.reading)
 
     def shape(self, wanted: str) -> dict[str, Any]:
         """ConsumedCapacity; `wanted` is TOTAL or INDEXES."""

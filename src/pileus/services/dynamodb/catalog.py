@@ -26,11 +26,14 @@ class Catalog:
         key = self._key(identity)
         return self._compiled(identity, key, reader.get(key))
 
-    def current(self, store: Store, account: str, region: str, name: str) -> Table | None:
+    def current(self, store: Store, identity: tuple[str, str, str]) -> Table | None:
         """As it is now, for the path of a request."""
-        identity = (account, region, name)
-        key = self._key(identity)
-        return self._compiled(identity, key, store.recall(key))
+        table = self._tables.get(identity)
+        if table is None:
+            key = record_key(*identity)
+            return self._compiled(identity, key, store.recall(key))
+        stored = store.recall(table.store_key)
+        return table if stored == table.stored else self._compiled(identity, table.store_key, stored)
 
     def _key(self, identity: tuple[str, str, str]) -> bytes:
         table = self._tables.get(identity)
@@ -60,7 +63,7 @@ def locate(context: Context, name: str) -> tuple[str, str, str]:
         if parsed.region != context.region:
             raise validation(f"Invalid TableArn: The region of {name} is not the one of this endpoint")
         return parsed.account, parsed.region, parsed.resource.split("/")[1]
-    return context.account, context.region, name
+    return context.principal.account, context.region, name
 
 
 def check_name(name: str, parameter: str = "TableName") -> None:
@@ -77,8 +80,12 @@ def check_name(name: str, parameter: str = "TableName") -> None:
 
 
 def find_table(context: Context, name: str) -> Table | None:
-    account, region, short = locate(context, name)
-    return context.cloud.part(Catalog).current(context.store, account, region, short)
+    return find_at(context, locate(context, name))
+
+
+def find_at(context: Context, place: tuple[str, str, str]) -> Table | None:
+    cloud = context.cloud
+    return cloud.part(Catalog).current(cloud.store, place)
 
 
 def open_table(context: Context, name: str) -> Table:

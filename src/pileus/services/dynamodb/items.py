@@ -14,7 +14,7 @@ from pileus.services.context import Context
 from pileus.services.dynamodb import service
 from pileus.services.dynamodb.access import Value as KeyValue
 from pileus.services.dynamodb.access import common_keys, default_select, leading_keys, on_table
-from pileus.services.dynamodb.capacity import Consumption, read_units
+from pileus.services.dynamodb.capacity import Consumption, count, read_units
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
@@ -77,17 +77,18 @@ async def get_item(context: Context, request: Shape) -> Shape:
     if nested:
         check_nested_keys(table, set(nested))
     record = context.store.get(place)
-    consistent = bool(request.get("ConsistentRead"))
-    consumption = Consumption(table, request["TableName"], reading=True)
-    consumption.units = read_units(record_size(record) if record else 0, consistent)
-    consumption.count(context)
+    units = read_units(record_size(record) if record else 0, bool(request.get("ConsistentRead")))
+    count(context, table, units, reading=True)
     response: Shape = {}
     if record is not None:
         if branches is None:
             response["Item"] = Fragment(record[4:])
         else:
             response["Item"] = documents.project(record_item(record), branches)
-    add_capacity(response, request, consumption)
+    if "ReturnConsumedCapacity" in request:
+        consumption = Consumption(table, request["TableName"], reading=True)
+        consumption.units = units
+        add_capacity(response, request, consumption)
     return response
 
 

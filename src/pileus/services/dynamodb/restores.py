@@ -25,7 +25,7 @@ from pileus.services.dynamodb.recovery import backed_up_table, earliest
 from pileus.services.dynamodb.schema import Table, TableRecord, Throughput, encode_record, record_item
 from pileus.services.dynamodb.statistics import Statistics
 from pileus.services.dynamodb.tables import NewTable, change_table, copy_of, create
-from pileus.services.dynamodb.writes import Write
+from pileus.services.dynamodb.writes import Write, check_table
 from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
 
@@ -214,6 +214,7 @@ async def fill(cloud: Cloud, table: Table, records: list[bytes]) -> None:
     now = cloud.clock.time()
 
     def change(tx: Transaction) -> None:
+        check_table(tx, table)
         for write in writes:
             write.perform(tx, now)
 

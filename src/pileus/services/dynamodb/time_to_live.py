@@ -15,7 +15,7 @@ from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.schema import Table, TableRecord
 from pileus.services.dynamodb.statistics import Statistics
 from pileus.services.dynamodb.tables import change_table, copy_of
-from pileus.services.dynamodb.writes import Write
+from pileus.services.dynamodb.writes import Write, check_table
 from pileus.services.operation import Shape
 from pileus.store.interface import Transaction
 from pileus.store.keys import prefix_range, unpack
@@ -84,6 +84,7 @@ async def _delete_expired(cloud: Cloud, table: Table) -> None:
         writes = [Write(table, expiry.item_key(table, entry), identity=_IDENTITY) for entry in due]
 
         def change(tx: Transaction, writes: list[Write] = writes, due: list[bytes] = due, now: float = now) -> None:
+            check_table(tx, table)
             for write, entry in zip(writes, due, strict=True):
                 if tx.get(entry) is not None:
                     write.perform(tx, now)

@@ -30,7 +30,7 @@ from pileus.services.dynamodb.parameters import binder, check_nested_keys, proje
 from pileus.services.dynamodb.schema import Table, record_item, record_size
 from pileus.services.dynamodb.statistics import Statistics
 from pileus.services.dynamodb.values import check_item
-from pileus.services.dynamodb.writes import ConditionFailedError, TableChangedError, Write
+from pileus.services.dynamodb.writes import ConditionFailedError, TableChangedError, Write, check_tables
 from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
 from pileus.store.records import Records
@@ -270,6 +270,7 @@ def _done_before(tx: Transaction, context: Context, token: tuple[str, bytes], no
 def _perform_all(tx: Transaction, writes: Sequence[Write], actions: Sequence[Shape], now: float) -> None:
     reasons: list[Shape] = []
     failed = False
+    check_tables(tx, writes)
     for write, action in zip(writes, actions, strict=True):
         try:
             write.perform(tx, now)

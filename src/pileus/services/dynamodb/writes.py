@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pileus.aws.errors import AWSError
 from pileus.services.dynamodb import expiry, history, stream_log
@@ -26,6 +26,18 @@ Change = Callable[[Item | None], tuple[Item, int] | None]
 
 class TableChangedError(Exception):
     """The table is not any more what the write was prepared for."""
+
+
+def check_tables(tx: Transaction, writes: Iterable[Write]) -> None:
+    """Raises TableChangedError."""
+    for table in {write.table for write in writes}:
+        check_table(tx, table)
+
+
+def check_table(tx: Transaction, table: Table) -> None:
+    """Raises TableChangedError."""
+    if tx.get(table.store_key) != table.stored:
+        raise TableChangedError
 
 
 class ConditionFailedError(Exception):
@@ -69,9 +81,8 @@ class Write:
         self.index_growth: dict[int, tuple[int, int]] = {}
 
     def perform(self, tx: Transaction, now: float) -> None:
+        """The table must be as it was (`check_tables`)."""
         table = self.table
-        if tx.get(table.store_key) != table.stored:
-            raise TableChangedError
         self.old = old = tx.get(self.key)
         if self.condition is not None and not self.condition({} if old is None else record_item(old)):
             raise ConditionFailedError(old)

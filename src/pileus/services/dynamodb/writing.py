@@ -9,7 +9,8 @@ from pileus.aws.errors import AWSError
 from pileus.services.context import Cloud, Context
 from pileus.services.dynamodb.schema import record_item
 from pileus.services.dynamodb.statistics import Statistics
-from pileus.services.dynamodb.writes import ConditionFailedError, TableChangedError, Write
+from pileus.services.dynamodb.writes import ConditionFailedError, TableChangedError, Write, check_table, check_tables
+from pileus.store.interface import Transaction
 
 T = TypeVar("T")
 _ATTEMPTS = 10
@@ -21,7 +22,8 @@ async def commit(cloud: Cloud, prepare: Callable[[], Sequence[Write]]) -> Sequen
         writes = prepare()
         now = cloud.clock.time()
 
-        def change(tx: Any, writes: Sequence[Write] = writes, now: float = now) -> None:
+        def change(tx: Transaction, writes: Sequence[Write] = writes, now: float = now) -> None:
+            check_tables(tx, writes)
             for write in writes:
                 write.perform(tx, now)
 
@@ -42,7 +44,7 @@ async def commit_one(context: Context, prepare: Callable[[], Write], on_failure:
         write = prepare()
         now = context.cloud.clock.time()
         try:
-            await context.store.transact(lambda tx, write=write, now=now: write.perform(tx, now))  # type: ignore[misc]
+            await context.store.transact(lambda tx, write=write, now=now: _perform(tx, write, now))  # type: ignore[misc]
         except TableChangedError:
             continue
         except ConditionFailedError as failed:
@@ -50,6 +52,11 @@ async def commit_one(context: Context, prepare: Callable[[], Write], on_failure:
         context.cloud.part(Statistics).add(write)
         return write
     raise AWSError("InternalServerError", "The table is being changed: try again.", status=500)
+
+
+def _perform(tx: Transaction, write: Write, now: float) -> None:
+    check_table(tx, write.table)
+    write.perform(tx, now)
 
 
 def condition_failed(record: bytes | None, on_failure: str) -> AWSError:
