@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pileus.aws import body as bodies
 from pileus.aws.http import Request, Response
@@ -261,6 +263,54 @@ def test_what_came_before_nonsense_is_answered() -> None:
         assert answer.count(b"HTTP/1.1") == 1
         assert b"/a hello" in answer
         assert client.transport.closed
+
+    run(main())
+
+
+_PIECES = st.sampled_from(
+    [
+        _POST,
+        b"GET / HTTP/1.1\r\n",
+        b"Host: x\r\n",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"Content-Length: 3\r\n",
+        b"Content-Length: -1\r\n",
+        b"abc",
+        b"Transfer-Encoding: chunked\r\n",
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"Connection: upgrade\r\nUpgrade: h2c\r\n",
+        b"Connection: close\r\n",
+        b"Expect: 100-continue\r\n",
+        b"HEAD /a HTTP/1.0\r\n",
+        b" ",
+        b"CONNECT h:1 HTTP/1.1\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\n",
+    ]
+)
+
+
+@given(st.lists(st.one_of(_PIECES, _PIECES, _PIECES, st.binary(max_size=8)), max_size=12), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whatever_comes_is_answered_in_http_or_not_at_all(pieces: list[bytes], leaves: bool) -> None:
+    async def main() -> None:
+        client = Client()
+        written = b""
+        for piece in pieces:
+            written += await client.send(piece)
+            if client.transport.is_closing():
+                break
+        assert not written or written.startswith(b"HTTP/1.1 ")
+        if leaves:
+            client.connection.eof_received()
+        client.connection.connection_lost(None)
+        task = client.connection.task
+        if task is not None:
+            await asyncio.wait_for(task, 5)
+        assert not client.open
 
     run(main())
 
