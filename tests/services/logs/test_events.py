@@ -110,6 +110,39 @@ def test_streams_are_listed_by_prefix_in_pages(logs: Any) -> None:
     assert listed(descending=True) == ["two", "one", "ba", "b", "ab", "aa", "a"]
 
 
+def test_streams_are_found_by_when_they_ended(logs: Any) -> None:
+    start = now() - 600_000
+    for number in (3, 1, 4, 2, 5):
+        logs.create_log_stream(logGroupName="/a/group", logStreamName=f"at-{number}")
+        put(logs, f"at-{number}", (start + 60_000 * number, f"old {number}"))
+    put(logs, "at-1", (start + 330_000, "new 1"))
+    put(logs, "at-4", (start + 240_003, "new 4"))
+    logs.delete_log_stream(logGroupName="/a/group", logStreamName="at-3")
+
+    def listed(descending: bool) -> list[str]:
+        pages = logs.get_paginator("describe_log_streams").paginate(
+            logGroupName="/a/group",
+            orderBy="LastEventTime",
+            descending=descending,
+            PaginationConfig={"PageSize": 2},
+        )
+        return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+
+    assert listed(descending=True) == ["at-1", "at-5", "at-4", "at-2", "two", "one"]
+    assert listed(descending=False) == ["one", "two", "at-2", "at-4", "at-5", "at-1"]
+    asked = {"logGroupName": "/a/group", "startTime": start + 240_001}
+    assert [event["message"] for event in logs.filter_log_events(**asked)["events"]] == ["new 4", "old 5", "new 1"]
+    first = logs.filter_log_events(logGroupName="/a/group", logStreamNamePrefix="at-", limit=3)
+    rest = logs.filter_log_events(
+        logGroupName="/a/group", logStreamNamePrefix="at-", limit=3, nextToken=first["nextToken"]
+    )
+    assert [event["message"] for event in first["events"]] == ["old 1", "old 2", "old 4"]
+    assert [event["message"] for event in rest["events"]] == ["new 4", "old 5", "new 1"]
+    logs.delete_log_group(logGroupName="/a/group")
+    logs.create_log_group(logGroupName="/a/group")
+    assert logs.describe_log_streams(logGroupName="/a/group", orderBy="LastEventTime")["logStreams"] == []
+
+
 def test_json_is_searched_by_its_members(logs: Any) -> None:
     lines = [
         {"level": "ERROR", "ms": 12, "at": {"place": "db"}},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 
 from pileus.services.logs.events import _chunked
 from pileus.services.logs.reading import FIRST, LAST, Found, backwards, forwards
-from pileus.services.logs.records import CHUNKS, Chunk, LogGroup, LogStream, append
+from pileus.services.logs.records import (
+    CHUNKS,
+    GROUPS,
+    STREAMS,
+    Chunk,
+    LogGroup,
+    LogStream,
+    append,
+    streams_by_time,
+    streams_since,
+)
+from pileus.services.logs.streams import place
 from pileus.store.sqlite import SQLiteStore
 
 GROUP = LogGroup(b"g" * 8, 0)
@@ -97,3 +109,20 @@ def test_the_last_ten_of_a_long_stream_take_few_chunks(store: Any) -> None:
     found = [event.message for event in islice(backwards(reader, GROUP, stream, FIRST, LAST), 10)]
     assert found == [text for _, text in events[:-11:-1]]
     assert reader.taken < 5
+
+
+def test_streams_of_older_data_find_their_places(store: Any) -> None:
+    cloud = Mock(store=store)
+    names = ("a", "b")
+
+    def write(tx: Any) -> None:
+        GROUPS.put(tx, "0", "us-east-1", "group", value=GROUP)
+        for number, name in enumerate(names):
+            STREAMS.put(tx, GROUP.id, name, value=LogStream(name.encode() * 8, 0, last=20_000 * (2 - number)))
+
+    asyncio.run(store.transact(write))
+    assert list(streams_by_time(store, GROUP, descending=False)) == []
+    for _ in range(2):
+        asyncio.run(place(cloud))
+        assert [key for key, _ in streams_by_time(store, GROUP, descending=False)] == [(20_000, "b"), (40_000, "a")]
+    assert [name for name, _ in streams_since(store, GROUP, 30_000)] == ["a"]

@@ -24,12 +24,15 @@ from pileus.services.logs.records import (
     LogGroup,
     LogStream,
     append,
+    delete_stream,
     get_group,
     get_stream,
     milliseconds,
+    put_stream,
     resize,
     size_of,
     streams_of,
+    streams_since,
 )
 from pileus.services.logs.streams import sequence_token
 from pileus.services.operation import Shape
@@ -67,7 +70,7 @@ async def put_log_events(context: Context, request: Shape) -> Shape:
             stream.first = kept[0][0] if stream.first is None else min(stream.first, kept[0][0])
             stream.last = kept[-1][0] if stream.last is None else max(stream.last, kept[-1][0])
             stream.ingested = now
-            STREAMS.put(tx, group.id, request["logStreamName"], value=stream)
+            put_stream(tx, group, request["logStreamName"], stream)
             resize(tx, group, size)
         return stream, rejected, size
 
@@ -188,9 +191,13 @@ async def filter_log_events(context: Context, request: Shape) -> Shape:
         raise invalid("The specified nextToken is invalid.")
     with context.store.snapshot() as reader:
         group = get_group(reader, name)
-        streams = {stream: get_stream(reader, group, stream) for stream in names or ()} or dict(
-            streams_of(reader, group, prefix or "")
-        )
+        streams = {stream: get_stream(reader, group, stream) for stream in names or ()}
+        since = after[0] if resumed is None or reverse else max(after[0], int(str(resumed[0])))
+        if not streams and since:
+            found = streams_since(reader, group, since)
+            streams = {stream: record for stream, record in found if stream.startswith(prefix or "")}
+        elif not streams:
+            streams = dict(streams_of(reader, group, prefix or ""))
         return _search(
             reader, group, streams, (after, before), resumed, matches, request.get("limit") or 10_000, reverse
         )
@@ -289,10 +296,10 @@ def _expire_stream(tx: Transaction, key: Any, name: str, before: int) -> None:
     for chunk_key, chunk in list(CHUNKS.scan(tx, group.id, stream.id)):
         if chunk.events[-1][0] >= before:
             stream.first = chunk.events[0][0]
-            STREAMS.put(tx, group.id, name, value=stream)
+            put_stream(tx, group, name, stream)
             break
         CHUNKS.delete(tx, *chunk_key)
         size += chunk.size
     else:
-        STREAMS.delete(tx, group.id, name)
+        delete_stream(tx, group, name, stream)
     resize(tx, group, -size)

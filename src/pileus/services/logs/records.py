@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from itertools import groupby
 
 import msgspec
 
@@ -20,6 +21,8 @@ from pileus.store.records import Records
 CHUNK_SPAN = 1_000
 """Milliseconds."""
 CHUNK_BYTES = 16 * 1024
+_END_STEP = 1_000
+"""Milliseconds."""
 EVENT_OVERHEAD = 26
 """Bytes that each event counts beside its text, as AWS counts (https://aws.amazon.com/cloudwatch/pricing/)."""
 
@@ -42,6 +45,8 @@ class LogStream(msgspec.Struct):
     """The number of the last chunk."""
     widest: int = 0
     """Milliseconds that the widest chunk's events lie apart: readers need look no further for what overlaps."""
+    ended: int | None = None
+    """Where it stands in ENDS."""
 
 
 class Chunk(msgspec.Struct, array_like=True):
@@ -62,6 +67,9 @@ GROUPS = Records(LogGroup, "logs", "group")
 """(account, region, name)"""
 STREAMS = Records(LogStream, "logs", "stream")
 """(group's id, stream's name)"""
+ENDS = Records(bool, "logs", "end")
+"""(group's id, when the stream's last event was, stream's name): what to look through for streams of late. Times are in
+whole seconds, so that a busy stream moves seldom; a stream without events stands at 0."""
 CHUNKS = Records(Chunk, "logs", "chunk")
 """(group's id, stream's id, first event's milliseconds, sequence)"""
 _SIZED = Records(_Sized, "logs", "chunk")
@@ -100,6 +108,47 @@ def streams_of(
         if not name.startswith(prefix):
             return
         yield name, stream
+
+
+def end_of(last: int | None) -> int:
+    return (last or 0) // _END_STEP
+
+
+def put_stream(tx: Transaction, group: LogGroup, name: str, stream: LogStream) -> None:
+    end = end_of(stream.last)
+    if stream.ended != end:
+        if stream.ended is not None:
+            ENDS.delete(tx, group.id, stream.ended, name)
+        ENDS.put(tx, group.id, end, name, value=True)
+        stream.ended = end
+    STREAMS.put(tx, group.id, name, value=stream)
+
+
+def delete_stream(tx: Transaction, group: LogGroup, name: str, stream: LogStream) -> None:
+    """The record; chunks are the caller's."""
+    if stream.ended is not None:
+        ENDS.delete(tx, group.id, stream.ended, name)
+    STREAMS.delete(tx, group.id, name)
+
+
+def streams_since(reader: Reader, group: LogGroup, moment: int) -> Iterator[tuple[str, LogStream]]:
+    """Those whose last event is not before `moment`, and a few more."""
+    for key, _ in ENDS.scan(reader, group.id, after=(group.id, end_of(moment))):
+        stream = STREAMS.get(reader, group.id, key[2])
+        if stream is not None:
+            yield str(key[2]), stream
+
+
+def streams_by_time(
+    reader: Reader, group: LogGroup, *, descending: bool, near: int | None = None
+) -> Iterator[tuple[tuple[int, str], LogStream]]:
+    """By the time of the last event and by name; from somewhat before the moment `near` on, in that direction."""
+    edge = None if near is None else (group.id, end_of(near) + (1 if descending else 0))
+    found = ENDS.scan(reader, group.id, after=edge, reverse=descending)
+    for _, together in groupby(found, key=lambda row: row[0][1]):
+        streams = ((str(key[2]), STREAMS.get(reader, group.id, key[2])) for key, _ in together)
+        rows = [((stream.last or 0, name), stream) for name, stream in streams if stream is not None]
+        yield from sorted(rows, key=lambda row: row[0], reverse=descending)
 
 
 def stored_bytes(reader: Reader, group: LogGroup, stream: LogStream) -> int:

@@ -6,26 +6,31 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from pileus.aws.errors import AWSError
-from pileus.services.context import Context
+from pileus.services.context import Cloud, Context
 from pileus.services.logs import service
 from pileus.services.logs.groups import position
 from pileus.services.logs.names import group_name, invalid, on_group, on_stream
 from pileus.services.logs.records import (
     CHUNKS,
+    GROUPS,
     STREAMS,
     LogStream,
+    delete_stream,
     get_group,
     get_stream,
     milliseconds,
     new_id,
+    put_stream,
     resize,
     stored_bytes,
+    streams_by_time,
     streams_of,
 )
 from pileus.services.operation import Shape
 from pileus.store import paging
 from pileus.store.interface import Transaction
 from pileus.store.keys import pack
+from pileus.store.records import Records
 
 
 @service.operation("CreateLogStream", access=on_stream("CreateLogStream"))
@@ -35,7 +40,7 @@ async def create_log_stream(context: Context, request: Shape) -> None:
         if STREAMS.get(tx, group.id, request["logStreamName"]) is not None:
             raise AWSError("ResourceAlreadyExistsException", "The specified log stream already exists")
         stream = LogStream(new_id(), milliseconds(context))
-        STREAMS.put(tx, group.id, request["logStreamName"], value=stream)
+        put_stream(tx, group, request["logStreamName"], stream)
 
     await context.store.transact(change)
 
@@ -46,7 +51,7 @@ async def delete_log_stream(context: Context, request: Shape) -> None:
         group = get_group(tx, group_name(context, request))
         stream = get_stream(tx, group, request["logStreamName"])
         resize(tx, group, -stored_bytes(tx, group, stream))
-        STREAMS.delete(tx, group.id, request["logStreamName"])
+        delete_stream(tx, group, request["logStreamName"], stream)
         CHUNKS.delete_all(tx, group.id, stream.id)
 
     await context.store.transact(change)
@@ -67,9 +72,10 @@ async def describe_log_streams(context: Context, request: Shape) -> Shape:
     limit = request.get("limit") or 50
     rows: Iterable[tuple[tuple[int, str], LogStream]]
     if by_time:
-        # The order changes with every event, so it is made anew for each page.
-        every = [((stream.last or 0, each), stream) for each, stream in streams_of(context.store, group)]
-        every.sort(key=lambda row: row[0], reverse=descending)
+        near = None if after is None else after[0]
+        if not isinstance(near, int | None):
+            raise invalid("The specified nextToken is invalid.")
+        every = streams_by_time(context.store, group, descending=descending, near=near)
         rows = (
             row
             for row in every
@@ -109,3 +115,24 @@ async def describe_log_streams(context: Context, request: Shape) -> Shape:
 def sequence_token(stream: LogStream) -> str:
     """AWS ignores it since 2023 but still sends one."""
     return f"{int.from_bytes(stream.id, 'big'):020d}{stream.sequence:020d}"
+
+
+_PLACED = Records(bool, "logs", "placed")
+
+
+async def place(cloud: Cloud) -> None:
+    """Streams of a data directory from before their ends were kept get their places among them, once."""
+    if _PLACED.get(cloud.store, "ends"):
+        return
+
+    def change(tx: Transaction) -> None:
+        for _, group in list(GROUPS.scan(tx)):
+            for name, stream in list(streams_of(tx, group)):
+                if stream.ended is None:
+                    put_stream(tx, group, name, stream)
+        _PLACED.put(tx, "ends", value=True)
+
+    await cloud.store.transact(change)
+
+
+service.on_start.append(place)
