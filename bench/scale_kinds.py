@@ -147,8 +147,8 @@ _FIRST_EVENT = int(time.time() * 1000) - 6 * 3_600_000
 
 
 def _events(first: int, last: int) -> Iterator[Call]:
-    for start in range(first, last, 10_000):
-        numbers = range(start, min(start + 10_000, last))
+    for start in range(first, last, 1_000):
+        numbers = range(start, min(start + 1_000, last))
         events = [{"timestamp": _FIRST_EVENT + _GAP * n, "message": f"event {n}"} for n in numbers]
         yield "logs", "PutLogEvents", {"logGroupName": _GROUP, "logStreamName": "one", "logEvents": events}
 
