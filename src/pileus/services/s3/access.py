@@ -50,6 +50,8 @@ _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": 
 
 def find(context: Context, request: Mapping[str, Any]) -> Bucket:
     """The bucket that a request names. Raises NoSuchBucket, and AccessDenied for another owner than it expects."""
+    if isinstance(context.found, Found) and context.found.bucket.name == request["Bucket"]:
+        return context.found.bucket
     check_text(request.get("Key", ""))
     return existing(context, request["Bucket"], request.get("ExpectedBucketOwner"))
 

@@ -34,6 +34,10 @@ _TAG = 16
 _PREFIX = 7
 _SEAL_NONCE = 12
 _CUSTOMER_ALGORITHM = "AES256"
+_CUSTOMER_MEMBERS = {
+    prefix: (f"{prefix}Algorithm", f"{prefix}Key", f"{prefix}KeyMD5")
+    for prefix in ("SSECustomer", "CopySourceSSECustomer")
+}
 
 Scheme = Literal["", "AES256", "aws:kms", "customer"]
 
@@ -116,7 +120,10 @@ def _kms_key(account: str, region: str, key: str) -> str:
 
 def customer_key(context: Context, request: Mapping[str, Any], prefix: str = "SSECustomer") -> bytes:
     """The key that an SSE-C request brings, empty for none. Raises InvalidArgument for an incomplete set."""
-    algorithm, key, digest = (request.get(prefix + name) for name in ("Algorithm", "Key", "KeyMD5"))
+    members = _CUSTOMER_MEMBERS[prefix]
+    if request.keys().isdisjoint(members):
+        return b""
+    algorithm, key, digest = map(request.get, members)
     if algorithm is None and key is None and digest is None:
         return b""
     requests = "Requests specifying Server Side Encryption with Customer provided keys must"

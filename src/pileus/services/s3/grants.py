@@ -46,6 +46,7 @@ _HEADERS = {
     "GrantWriteACP": "WRITE_ACP",
 }
 GRANT_HEADERS = tuple(_HEADERS)
+_SAYING = frozenset({"ACL", *_HEADERS})
 _MEMBERS = {"CanonicalUser": "ID", "Group": "URI", "AmazonCustomerByEmail": "EmailAddress"}
 _KINDS = {"ID": "id", "URI": "uri", "EmailAddress": "emailaddress"}
 _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]+)"?\s*', re.IGNORECASE)
@@ -53,7 +54,7 @@ _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]+)"?\s*', re.IGNO
 
 def given(request: Mapping[str, Any]) -> bool:
     """Whether a request says anything of an ACL."""
-    return bool(request.get("ACL")) or any(request.get(header) for header in _HEADERS)
+    return not _SAYING.isdisjoint(request) and any(request.get(member) for member in _SAYING)
 
 
 def requested(reader: Reader, request: Mapping[str, Any], *, owner: str, bucket_owner: str) -> tuple[Grant, ...] | None:
