@@ -18,6 +18,7 @@ import msgspec
 
 _RUNTIME = "/2018-06-01/runtime/"
 _EXTENSION = "/2020-01-01/extension/"
+_TELEMETRY = ("/2022-07-01/telemetry", "/2022-07-01/telemetry/")
 _ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
 _REASONS = {
     200: "OK",
@@ -48,6 +49,7 @@ class Handler(Protocol):
     def register(self, connection: Connection, name: str, body: bytes) -> None: ...
     def extension_next(self, connection: Connection, identifier: str) -> None: ...
     def extension_error(self, connection: Connection, identifier: str, error_type: str, phase: str) -> None: ...
+    def telemetry(self, connection: Connection, identifier: str, body: bytes) -> None: ...
 
 
 class Share:
@@ -174,6 +176,9 @@ class Connection(asyncio.Protocol):
             self._runtime(handler, self._parser.get_method(), url[len(_RUNTIME) :], body)
         elif url.startswith(_EXTENSION):
             self._extension(handler, self._parser.get_method(), url[len(_EXTENSION) :], body)
+        elif url in _TELEMETRY and self._parser.get_method() == b"PUT":
+            identifier = self._headers.get(b"lambda-extension-identifier", b"").decode("latin-1")
+            handler.telemetry(self, identifier, body)
         else:
             self.refuse(404, "NotFound", "no such path")
 

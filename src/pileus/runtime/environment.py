@@ -14,8 +14,9 @@ import binascii
 import contextlib
 import math
 import os
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +37,10 @@ from pileus.runtime.errors import (
 from pileus.runtime.extensions import Extensions
 from pileus.runtime.guest_log import GuestLog
 from pileus.runtime.interface import FunctionVersion, Invocation, LogLine, Outcome
+from pileus.runtime.invocation_head import headers
 from pileus.runtime.launchers import LaunchError, Sandbox
 from pileus.runtime.response_stream import ResponseStream
+from pileus.runtime.telemetry import Telemetry
 
 _clock = time.perf_counter
 """The event loop's own clock counts whole milliseconds."""
@@ -53,6 +56,7 @@ class Owner(Protocol):
 
     def works(self, environment: Environment) -> None: ...
     def rests(self, environment: Environment) -> None: ...
+    def open_socket(self, sandbox: Sandbox) -> Awaitable[socket.socket]: ...
     def idle(self, environment: Environment) -> None: ...
     def ended(self, environment: Environment) -> None: ...
 
@@ -92,6 +96,9 @@ class Environment:
         self._pending: _Running | None = None
         self._frozen = False
         self._log = GuestLog(sandbox.output, lambda lines: owner.logs(function, self.log_stream, lines))
+        self._telemetry = Telemetry(
+            function, (lambda: owner.open_socket(sandbox)) if sandbox.network >= 0 else None, provisioned=provisioned
+        )
         self._init_began = 0.0
         self._init_timer: asyncio.TimerHandle | None = None
         self._init_error: tuple[bytes, str] | None = None
@@ -108,6 +115,8 @@ class Environment:
         """Gives the sandbox its function. `ready` is done when the runtime asks for its first invocation."""
         self._extensions = Extensions(self.function, [Path(path).name for path in assignment["extensions"]])
         self._assignment = assignment
+        self._telemetry.initialising()
+        self._log.printed = self._telemetry.printed
         self.sandbox.exited = self._exited
         self._init_began = _clock()
         self._owner.works(self)
@@ -122,6 +131,9 @@ class Environment:
             self._init_timer.cancel()
         if self.sandbox.group:
             self.sandbox.group.throttle(self.function.memory_mb)
+        self._telemetry.initialised(self.init_ms)
+        if not self._telemetry.wanted:
+            self._log.printed = None
         if not self.ready.done():
             self.ready.set_result(None)
 
@@ -195,26 +207,12 @@ class Environment:
         deadline_ms = int((now + self.function.timeout_s) * 1000)
         trace = invocation.trace_id or _trace(self.function)
         running.trace = trace if "Sampled=1" in trace else ""
-        headers = (
-            f"Lambda-Runtime-Aws-Request-Id: {invocation.request_id}\r\n"
-            f"Lambda-Runtime-Deadline-Ms: {deadline_ms}\r\n"
-            f"Lambda-Runtime-Invoked-Function-Arn: {invocation.invoked_arn}\r\n"
-            f"Lambda-Runtime-Trace-Id: {_header(trace)}\r\n"
-        )
-        # A header that is there but empty crashes some runtime clients.
-        if invocation.client_context:
-            headers += f"Lambda-Runtime-Client-Context: {_header(invocation.client_context)}\r\n"
-        if invocation.cognito_identity_id:
-            identity = {
-                "cognitoIdentityId": invocation.cognito_identity_id,
-                "cognitoIdentityPoolId": invocation.cognito_identity_pool_id,
-            }
-            headers += f"Lambda-Runtime-Cognito-Identity: {msgspec.json.encode(identity).decode()}\r\n"
         if invocation.tail:
             self._log.start_tail()
         self._log.add(platform_log.start(self.function, invocation.request_id, now))
+        self._telemetry.invoked(invocation.request_id, trace)
         self._waiting = None
-        connection.deliver(headers, invocation.payload)
+        connection.deliver(headers(invocation, deadline_ms, trace), invocation.payload)
         self._extensions.invoke(invocation.request_id, invocation.invoked_arn, deadline_ms, trace)
 
     def _respond(
@@ -240,6 +238,7 @@ class Environment:
             running.init_ms, status, error_type, running.trace,
         )  # fmt: skip
         self._log.add(platform_log.end(self.function, report, time.time()))
+        self._telemetry.answered(report, len(payload))
         self._log.flush()
         outcome.log_tail = self._log.take_tail()
         if running.stream is not None and running.stream.listened:
@@ -299,6 +298,7 @@ class Environment:
         if self.retired:
             self.shut_down()
         elif self._extensions.idle:
+            self._telemetry.flush()  # before it is frozen
             self._owner.rests(self)
 
     def _answering(self, connection: Connection, request_id: str) -> _Running | None:
@@ -399,6 +399,13 @@ class Environment:
         else:
             self.kill()
 
+    def telemetry(self, connection: Connection, identifier: str, body: bytes) -> None:
+        name = self._extensions.name(identifier)
+        if name is None:
+            connection.refuse(403, "Extension.UnknownExtensionIdentifier", "the extension is not registered")
+            return
+        connection.answer(*self._telemetry.subscribe(name, body))
+
     # Between invocations.
 
     def freeze(self) -> None:
@@ -430,6 +437,7 @@ class Environment:
         if not grace:
             self.sandbox.kill()
             return
+        self._telemetry.flush()
         self._extensions.shut_down(reason, int((time.time() + grace) * 1000))
         self.sandbox.terminate()
         self._loop.call_later(grace, self.sandbox.kill)
@@ -466,6 +474,7 @@ class Environment:
             message = f"RequestId: {request_id} Error: {reason}"
             self._fail(running, "Runtime.ExitError", message, "error", lines)
         self._log.close()
+        self._telemetry.close()
         self._owner.ended(self)
 
     def watch(self) -> None:
@@ -482,11 +491,6 @@ class Environment:
         if used > self.function.memory_mb << 20:
             used -= self.sandbox.tmp_bytes()
         return max(1, min(self.function.memory_mb, -(-used // (1 << 20))))
-
-
-def _header(text: str) -> str:
-    """One line, whatever the caller put into it."""
-    return text.replace("\r", " ").replace("\n", " ")
 
 
 def _trace(function: FunctionVersion) -> str:

@@ -65,6 +65,10 @@ class Extensions:
         }
         connection.answer(200, answer, f"Lambda-Extension-Identifier: {extension.identifier}\r\n")
 
+    def name(self, identifier: str) -> str | None:
+        extension = self._known.get(identifier)
+        return extension.name if extension is not None else None
+
     def next(self, connection: Connection, identifier: str) -> bool:
         """True where somebody asked that is registered."""
         extension = self._known.get(identifier)

@@ -35,6 +35,8 @@ class GuestLog:
         self._tail: bytearray | None = None
         self.of_init: list[str] | None = []
         """The first events, until set to None."""
+        self.printed: Callable[[Sequence[LogLine]], None] | None = None
+        """Is told of what the guest printed, too."""
         self._loop.add_reader(pipe, self._read)
 
     def add(self, lines: Sequence[LogLine]) -> None:
@@ -82,7 +84,12 @@ class GuestLog:
                 return
             if not data:
                 return
-            self.add(self._splitter.feed(data))
+            self._take(self._splitter.feed(data))
+
+    def _take(self, lines: Sequence[LogLine]) -> None:
+        self.add(lines)
+        if self.printed is not None:
+            self.printed(lines)
 
     def close(self) -> None:
         """The guest is gone: what is left in the pipe, and the last line, which may have had no end."""
@@ -111,7 +118,7 @@ class GuestLog:
             self._loop.remove_reader(self._pipe)
             return
         self._allowance -= len(data)
-        self.add(self._splitter.feed(data))
+        self._take(self._splitter.feed(data))
 
     def _read_on(self) -> None:
         if self._pipe >= 0:

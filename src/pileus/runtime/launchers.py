@@ -49,7 +49,7 @@ class Sandbox:
     tmp: int = -1
     """Its /tmp, where that is its own."""
     network: int = -1
-    """Its network namespace, where there is a way out."""
+    """Its network namespace, where that is its own."""
     resolver: socket.socket | None = None
     way_out: int = -1
     """The process that leads its network out, once it asked for a name."""
@@ -291,9 +291,9 @@ class Launcher:
         if message == b"ready":
             sandbox.guest_pidfd, api, cloud, *tmp = descriptors
             sandbox.tmp = tmp.pop(0) if tmp else -1
+            sandbox.network = tmp.pop(0) if tmp else -1
             if tmp:
-                sandbox.network, resolver = tmp
-                sandbox.resolver = socket.socket(fileno=resolver)
+                sandbox.resolver = socket.socket(fileno=tmp.pop(0))
                 sandbox.resolver.setblocking(False)
             sandbox.listeners = [socket.socket(fileno=descriptor) for descriptor in (api, cloud)]
             for listener in sandbox.listeners:
@@ -310,13 +310,11 @@ class Launcher:
         """Gives the sandbox's network its way out."""
         if self._connection is None or sandbox.network < 0 or sandbox.way_out >= 0:
             return
-        self._made += 1
-        self._connecting[self._made] = asyncio.get_running_loop().create_future()
-        answer = self._connecting[self._made]
-        message = json.dumps({"id": self._made, "connect": True}).encode()
         reading, writing = os.pipe2(os.O_CLOEXEC)
-        socket.send_fds(self._connection, [message], [sandbox.network, writing])
-        os.close(writing)
+        try:
+            answer = self._ask(self._connection, "connect", sandbox.network, writing)
+        finally:
+            os.close(writing)
         try:
             process = await answer
             await _readable(reading, _CONNECTING_LIMIT_S)
@@ -326,6 +324,26 @@ class Launcher:
             _end(process)
             return
         sandbox.way_out = process
+
+    async def open_socket(self, sandbox: Sandbox) -> socket.socket:
+        """One inside of the sandbox's network. Raises OSError."""
+        if self._connection is None or sandbox.network < 0:
+            raise ConnectionError("the sandbox has ended")
+        descriptor = await self._ask(self._connection, "socket", sandbox.network)
+        try:
+            made = socket.socket(fileno=descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        made.setblocking(False)
+        return made
+
+    def _ask(self, connection: socket.socket, what: str, *descriptors: int) -> asyncio.Future[int]:
+        """Something of the launcher that it answers with a descriptor."""
+        self._made += 1
+        answer = self._connecting[self._made] = asyncio.get_running_loop().create_future()
+        socket.send_fds(connection, [json.dumps({"id": self._made, what: True}).encode()], descriptors)
+        return answer
 
     async def _finish(self, sandbox: Sandbox) -> None:
         await self._attach(sandbox)

@@ -84,16 +84,21 @@ def init_report(
     ]
 
 
-def _end_json(function: FunctionVersion, report: Report, at: float) -> list[LogLine]:
-    level = "INFO" if report.status == "success" else "WARN"
+def record_of(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What runtimeDone and report say, and the metrics of the latter."""
     kind = {"errorType": report.error_type} if report.error_type else {}
     metrics: dict[str, Any] = {
         "durationMs": round(report.duration_ms, 3), "billedDurationMs": report.billed_ms,
         "memorySizeMB": report.memory_mb, "maxMemoryUsedMB": report.max_memory_mb,
     }  # fmt: skip
-    done = {"requestId": report.request_id, "status": report.status, **kind}
     if report.init_ms is not None:
         metrics["initDurationMs"] = round(report.init_ms, 3)
+    return {"requestId": report.request_id, "status": report.status, **kind}, metrics
+
+
+def _end_json(function: FunctionVersion, report: Report, at: float) -> list[LogLine]:
+    level = "INFO" if report.status == "success" else "WARN"
+    done, metrics = record_of(report)
     lines = _json(
         function, at, "runtimeDone", "DEBUG" if report.status == "success" else "WARN",
         {**done, "metrics": {"durationMs": round(report.duration_ms, 3)}},

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import resource
+import socket
 import subprocess
 import time
 from collections import defaultdict
@@ -201,9 +202,13 @@ class FunctionRuntime:
             sandbox.servers.append(transport)
 
     async def _connect(self, sandbox: Sandbox) -> None:
-        for launcher in self._launchers.values():
-            if sandbox in launcher.all:
-                await launcher.connect(sandbox)
+        await self._launcher_of(sandbox).connect(sandbox)
+
+    async def open_socket(self, sandbox: Sandbox) -> socket.socket:
+        return await self._launcher_of(sandbox).open_socket(sandbox)
+
+    def _launcher_of(self, sandbox: Sandbox) -> Launcher:
+        return next(launcher for launcher in self._launchers.values() if sandbox in launcher.all)
 
     # Invoking.
 

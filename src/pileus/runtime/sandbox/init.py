@@ -81,8 +81,9 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
     shared = [pidfd, *(listener.detach() for listener in listeners)]
     if isolated:
         shared.append(os.open(root.TMP, os.O_PATH))  # to see how full it is
+        shared.append(os.open("/proc/self/ns/net", os.O_RDONLY))
         if sandbox["internet"]:
-            shared += [os.open("/proc/self/ns/net", os.O_RDONLY), resolver]
+            shared.append(resolver)
     socket.send_fds(connection, [b"ready"], shared)
     for descriptor in shared:
         os.close(descriptor)

@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
         if sandbox.get("connect"):
             _answer(connection, sandbox["id"], _connect(configuration["internet"], descriptors), descriptors)
             continue
+        if sandbox.get("socket"):
+            _answer_with(connection, sandbox["id"], _socket_in(descriptors[0]), descriptors)
+            continue
         if isolated:
             linux.unshare(linux.CLONE_NEWPID)  # of the next child
         child = os.fork()
@@ -80,10 +84,29 @@ def serve(connection: socket.socket, configuration: dict[str, Any]) -> None:
 
 
 def _answer(connection: socket.socket, number: int, child: int, descriptors: list[int]) -> None:
-    pidfd = os.pidfd_open(child)
-    socket.send_fds(connection, [b"%d" % number], [pidfd])
-    for descriptor in (*descriptors, pidfd):
+    _answer_with(connection, number, os.pidfd_open(child), descriptors)
+
+
+def _answer_with(connection: socket.socket, number: int, made: int, descriptors: list[int]) -> None:
+    socket.send_fds(connection, [b"%d" % number], [made])
+    for descriptor in (*descriptors, made):
         os.close(descriptor)
+
+
+def _socket_in(network: int) -> int:
+    """A socket that belongs to a sandbox's network, whoever uses it. Made by a thread that goes there and ends: the
+    way back would need rights over the machine's own network, which not every launcher has. No socket where that
+    failed."""
+    made: list[int] = []
+
+    def make() -> None:
+        linux.setns(network, linux.CLONE_NEWNET)
+        made.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM).detach())
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    return made[0] if made else os.open(os.devnull, os.O_RDONLY)
 
 
 def _connect(program: list[str], descriptors: list[int]) -> int:

@@ -37,7 +37,7 @@ _FILES = {
     "passwd": "root:x:0:0:root:/root:/sbin/nologin\n"
     f"sbx_user1051:x:{GUEST_UID}:{GUEST_GID}::/home/sbx_user1051:/sbin/nologin\n",
     "group": f"root:x:0:\nsbx_group:x:{GUEST_GID}:\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "hosts": "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n",
     "nsswitch.conf": "hosts: files dns\n",
 }  # fmt: skip
 
