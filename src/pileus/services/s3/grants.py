@@ -45,7 +45,6 @@ _HEADERS = {
     "GrantReadACP": "READ_ACP",
     "GrantWriteACP": "WRITE_ACP",
 }
-GRANT_HEADERS = tuple(_HEADERS)
 _SAYING = frozenset({"ACL", *_HEADERS})
 _MEMBERS = {"CanonicalUser": "ID", "Group": "URI", "AmazonCustomerByEmail": "EmailAddress"}
 _KINDS = {"ID": "id", "URI": "uri", "EmailAddress": "emailaddress"}
