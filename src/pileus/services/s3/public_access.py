@@ -42,10 +42,20 @@ _FIXING_OPERATORS = (
 
 def block(store: Store, bucket: Bucket) -> dict[str, bool]:
     """The settings in force: those of the bucket or its account."""
-    raw = store.recall(ACCOUNT_PUBLIC_ACCESS_BLOCK.key(bucket.account))
+    raw = of_account(store, bucket.account)
     account: dict[str, bool] = msgspec.msgpack.decode(raw) if raw is not None else {}
     own = bucket.configurations.get("public_access_block", {})
     return {setting: bool(own.get(setting) or account.get(setting)) for setting in SETTINGS}
+
+
+def of_account(store: Store, account: str) -> bytes | None:
+    """The record of an account's settings."""
+    return store.recall(_place(account))
+
+
+@lru_cache(maxsize=4096)
+def _place(account: str) -> bytes:
+    return ACCOUNT_PUBLIC_ACCESS_BLOCK.key(account)
 
 
 def is_public(policy: Policy) -> bool:

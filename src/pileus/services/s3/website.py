@@ -29,11 +29,13 @@ from pileus.services.s3 import (
     encryption,
     objects,
     preconditions,
+    public_access,
     versions,
     website_rules,
 )  # fmt: skip
 from pileus.services.s3.names import no_such_bucket, no_such_key, object_arn
 from pileus.services.s3.state import HEADS, Bucket, Version, bucket_of
+from pileus.store.interface import Store
 
 _HEADERS = {
     "CacheControl": "cache-control",
@@ -63,16 +65,20 @@ def is_configured(cloud: Cloud, name: str) -> bool:
 
 
 class Page(NamedTuple):
-    """An answer as it stands in the cache, with the record that it was made of."""
+    """An answer as it stands in the cache, with what it was made of: the object's record and its place, the bucket, and
+    the account's public-access block; and what must be allowed to see it."""
 
+    place: bytes
     record: bytes
-    version: Version
+    bucket: Bucket
+    block: bytes | None
+    asked: Access
     headers: dict[str, str]
     body: bytes
 
 
 class Pages:
-    """Hot small pages by bucket and key, each good as long as the key's record is the same bytes."""
+    """Hot small pages by bucket and key, each good as long as all that it was made of is the same."""
 
     _LARGEST = 256 * 1024
     _BYTES = 32 * 1024 * 1024
@@ -81,14 +87,14 @@ class Pages:
         self._pages: OrderedDict[tuple[str, str], Page] = OrderedDict()
         self._size = 0
 
-    def get(self, bucket: str, key: str, record: bytes) -> Page | None:
-        page = self._pages.get((bucket, key))
+    def get(self, store: Store, bucket: Bucket, key: str) -> Page | None:
+        page = self._pages.get((bucket.name, key))
         if page is None:
             return None
-        if page.record != record:
-            self._drop((bucket, key))
+        if page.bucket is not bucket or page.record != store.get(page.place) or page.block != _block(store, bucket):
+            self._drop((bucket.name, key))
             return None
-        self._pages.move_to_end((bucket, key))
+        self._pages.move_to_end((bucket.name, key))
         return page
 
     def put(self, bucket: str, key: str, page: Page) -> None:
@@ -236,18 +242,21 @@ class Visit:
     async def page(self, key: str, status: int = 200, *, again: bool = True) -> Response:
         """The object of that key as an answer. Raises AccessDenied, NoSuchKey, and what its conditions come to."""
         pages = self.cloud.part(Pages)
-        record = self.cloud.store.get(HEADS.key(self.bucket.name, key))
-        known = pages.get(self.bucket.name, key, record) if record is not None else None
-        version = known.version if known else msgspec.msgpack.decode(record, type=Version) if record else None
-        self._authorize(self._asked(key, version))
+        known = pages.get(self.cloud.store, self.bucket, key)
+        if known is not None and (status != 200 or _SPECIAL.isdisjoint(self.request.headers)):
+            self._authorize(known.asked)
+            return Response(status, dict(known.headers), known.body)
+        place = HEADS.key(self.bucket.name, key)
+        record, block = self.cloud.store.get(place), _block(self.cloud.store, self.bucket)
+        version = msgspec.msgpack.decode(record, type=Version) if record else None
+        asked = self._asked(key, version)
+        self._authorize(asked)
         if record is None or version is None or version.delete_marker:
             # Whoever may not list must not learn which keys there are.
             self._authorize(access.listing_access(self.context, self.bucket, key))
             raise no_such_key(key)
         if version.properties.redirect:
             return _redirect(website_rules.Redirect(301, version.properties.redirect))
-        if known is not None and (status != 200 or _SPECIAL.isdisjoint(self.request.headers)):
-            return Response(status, dict(known.headers), known.body)
         content_key = encryption.open_key(self.cloud, self.bucket.account, version.properties.encryption, b"")
         headers = _headers(version)
         stretch = None
@@ -264,7 +273,8 @@ class Visit:
             # Overwritten since its record was read: the new one is there.
             return await self.page(key, status, again=False)
         if isinstance(body, bytes) and stretch is None:
-            pages.put(self.bucket.name, key, Page(record, version, headers, body))
+            page = Page(place, record, self.bucket, block, asked, headers, body)
+            pages.put(self.bucket.name, key, page)
             return Response(status, dict(headers), body)
         headers["content-length"] = str(whole.length)
         if stretch is not None:
@@ -309,6 +319,10 @@ class Visit:
             return await self.page(document["Key"], status)
         except AWSError as second:
             return error_page(error, second)
+
+
+def _block(store: Store, bucket: Bucket) -> bytes | None:
+    return public_access.of_account(store, bucket.account)
 
 
 def _headers(version: Version) -> dict[str, str]:
