@@ -25,7 +25,8 @@ def explain(error: BaseException) -> str:
     if name in ("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError"):
         return f"No cloud answers: {_line(str(error))} Start it with `pileus up`."
     if name in ("NoCredentialsError", "PartialCredentialsError", "NoRegionError"):
-        return f"{_line(str(error))}. Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or use a profile."
+        said = _line(str(error)).rstrip(".")
+        return f"{said}. Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or use a profile."
     if name == "IsolationUnavailableError":
         return f"This machine cannot isolate functions as --require-isolation asks. {_line(str(error))}"
     if isinstance(error, OSError) and error.strerror:

@@ -13,6 +13,8 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 """Whoever deploys a template of their own knows what it makes."""
 
 _STACK = "AWS::CloudFormation::Stack"
+_QUIET = 2
+"""How often nothing new is heard before the stack itself is asked."""
 _UNCHANGED = "No updates are to be performed"
 
 
@@ -101,8 +103,9 @@ class Stack:
     def follow(self) -> Iterator[Event]:
         """The events of what this object began, until it has ended."""
         seen: set[str] = set()
+        quiet = 0
         while True:
-            fresh = []
+            fresh: list[dict[str, Any]] = []
             for page in self._client.get_paginator("describe_stack_events").paginate(StackName=self._id):
                 found = [item for item in page["StackEvents"] if item["EventId"] not in seen]
                 fresh += [item for item in found if item.get("ClientRequestToken") == self._token]
@@ -117,7 +120,19 @@ class Stack:
                 yield event
                 if event.whole and not event.status.endswith("_IN_PROGRESS"):
                     return
+            # The stack's own state counts, too: an event that is lost, or tells no token, must not be waited for.
+            quiet = 0 if fresh else quiet + 1
+            if quiet > _QUIET and (ended := self._ended()) is not None:
+                yield ended
+                return
             time.sleep(self._pause)
+
+    def _ended(self) -> Event | None:
+        """What a stack's last event would say, None while something is under way."""
+        found = self._client.describe_stacks(StackName=self._id)["Stacks"][0]
+        status, reason = found["StackStatus"], found.get("StackStatusReason", "")
+        moment = found.get("DeletionTime") or found.get("LastUpdatedTime") or found["CreationTime"]
+        return None if status.endswith("_IN_PROGRESS") else Event(self.name, _STACK, status, reason, moment.timestamp())
 
     def outputs(self) -> dict[str, str]:
         found = self.describe() or {}
