@@ -310,3 +310,23 @@ def _keys(cloud: Cloud) -> dict[str, Any]:
         "endpoint_url": cloud.endpoint, "region_name": "us-east-1",
         "aws_access_key_id": root.access_key_id, "aws_secret_access_key": root.secret_access_key,
     }  # fmt: skip
+
+
+def test_whoever_may_only_make_buckets_makes_them_and_takes_none_over(account: Account) -> None:
+    iam = account.client("iam")
+    iam.create_user(UserName="maker")
+    may = {"Effect": "Allow", "Action": ["cloudformation:*", "s3:CreateBucket"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    iam.put_user_policy(UserName="maker", PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName="maker")["AccessKey"]
+    taken = f"taken-{account.id}"
+    account.client("s3").create_bucket(Bucket=taken)
+    account.access_key_id, account.secret_access_key = key["AccessKeyId"], key["SecretAccessKey"]
+    client = account.client("cloudformation")
+
+    def bucket(name: str) -> str:
+        return template({"B": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}})
+
+    assert made(client, "free", bucket(f"free-{account.id}"))["StackStatus"] == "CREATE_COMPLETE"
+    assert made(client, "taken", bucket(taken))["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert f"{taken} already exists" in [event.get("ResourceStatusReason") for event in events(client, "taken")]

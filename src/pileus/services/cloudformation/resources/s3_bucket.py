@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pileus.aws.errors import AWSError
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.resources.resource import ResourceType, Work, absent, must_be_free
 
@@ -156,7 +157,11 @@ async def create(work: Work) -> None:
     location = {} if work.region == "us-east-1" else {"LocationConstraint": work.region}
     lock = work.properties.get("ObjectLockEnabled")
     # In us-east-1 CreateBucket succeeds for a bucket that its caller has: it would become this stack's to delete.
-    await must_be_free(work, f"{name} already exists", "NoSuchBucket", "s3", "HeadBucket", Bucket=name)
+    try:
+        await must_be_free(work, f"{name} already exists", "NoSuchBucket", "s3", "HeadBucket", Bucket=name)
+    except AWSError as error:
+        # Of a bucket that is not there everyone learns so: to be refused is to learn that it is there.
+        raise TemplateError(f"{name} already exists") if error.code == "AccessDenied" else error from None
     await work.create(
         "s3", "CreateBucket", exists="BucketAlreadyOwnedByYou", Bucket=name, ObjectLockEnabledForBucket=lock,
         CreateBucketConfiguration=location or None,
