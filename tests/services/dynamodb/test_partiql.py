@@ -116,3 +116,16 @@ def test_any_text_is_a_statement_or_a_validation_error(text: str) -> None:
         parse(text, ({"N": "1"},))
     except AWSError as error:
         assert error.code == "ValidationException"
+
+
+def test_what_is_selected_inside_documents_has_the_name_of_the_last_part(database: Any, make_table: Any) -> None:
+    """So clients that were written against AWS read it: PyDynamoDB's tests name `A` for `col_map.A`."""
+    name = make_table("p:S")
+    document = {"M": {"b": {"L": [{"N": "1"}, {"N": "2"}]}, "c": {"S": "x"}}}
+    database.put_item(TableName=name, Item={"p": {"S": "k"}, "a": document, "l": {"L": [{"S": "y"}]}})
+    statement = f'SELECT a.c, a.b[1], l[0], l[1], p FROM "{name}"'
+    expected = {"c": {"S": "x"}, "b[1]": {"N": "2"}, "l[0]": {"S": "y"}, "p": {"S": "k"}}
+    assert run(database, f"{statement} WHERE p = 'k'")["Items"] == [expected]
+    assert run(database, statement)["Items"] == [expected]
+    responses = database.batch_execute_statement(Statements=[{"Statement": f"{statement} WHERE p = 'k'"}])
+    assert responses["Responses"][0]["Item"] == expected

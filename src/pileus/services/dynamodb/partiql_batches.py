@@ -27,9 +27,9 @@ from pileus.services.dynamodb.partiql_statements import (
     batch_access,
     commit_statement,
     parsed,
+    picked,
     prepare,
     primary_key,
-    projected,
     table_of,
     test_of,
 )
@@ -113,7 +113,7 @@ def _get(context: Context, select: Select, consistent: bool, *, transactional: b
     check_item(key)
     binder = Binder()
     try:
-        test, branches = test_of(binder, rest), projected(binder, select)
+        test, paths = test_of(binder, rest), picked(binder, select)
     except ExpressionError as error:
         raise validation(str(error)) from None
     record = context.store.get(table.key(key))
@@ -122,7 +122,7 @@ def _get(context: Context, select: Select, consistent: bool, *, transactional: b
     consumption.units = 2 * units if transactional else units
     if record is None or (test is not None and not test(record_item(record))):
         return None, consumption
-    return Fragment(record[4:]) if branches is None else documents.project(record_item(record), branches), consumption
+    return Fragment(record[4:]) if paths is None else documents.pick(record_item(record), paths), consumption
 
 
 @service.operation("ExecuteTransaction", access=batch_access("TransactStatements"), actions=ALL_ACTIONS)

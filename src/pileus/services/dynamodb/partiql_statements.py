@@ -24,7 +24,7 @@ from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.expressions.binding import Binder
 from pileus.services.dynamodb.expressions.conditions import Test
-from pileus.services.dynamodb.expressions.documents import branches_of
+from pileus.services.dynamodb.expressions.documents import Parts, branches_of, named
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.expressions.tree import And, Between, Call, Comparison, Condition, Literal, Path
 from pileus.services.dynamodb.items import Update as ItemUpdate
@@ -267,7 +267,9 @@ async def _select(context: Context, request: Shape, select: Select) -> Shape:
         reading_request["ScanIndexForward"] = not select.descending
     try:
         reading = Reading(reading_request, binder, test_of(binder, rest))
-        reading.branches = projected(binder, select)
+        reading.picked = picked(binder, select)
+        if reading.picked is not None:
+            reading.branches = branches_of(list(reading.picked.values()))
     except ExpressionError as error:
         raise validation(str(error)) from None
     reading.conditions = conditions or None
@@ -281,10 +283,9 @@ async def _select(context: Context, request: Shape, select: Select) -> Shape:
     return response
 
 
-def projected(binder: Binder, select: Select) -> dict[str | int, Any] | None:
-    if select.paths is None:
-        return None
-    return branches_of([binder.path(path) for path in select.paths])
+def picked(binder: Binder, select: Select) -> dict[str, Parts] | None:
+    """The paths that a statement selects, by the names of their values in the answer; None where it selects all."""
+    return None if select.paths is None else named([binder.path(path) for path in select.paths])
 
 
 def prepare(

@@ -25,6 +25,7 @@ from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.expressions.binding import Binder
 from pileus.services.dynamodb.expressions.conditions import Test
+from pileus.services.dynamodb.expressions.documents import Parts
 from pileus.services.dynamodb.items import add_capacity
 from pileus.services.dynamodb.key_conditions import Conditions, KeyCondition
 from pileus.services.dynamodb.legacy import filter_test
@@ -67,6 +68,8 @@ class Reading:
     test: Test | None = None
     filtered: frozenset[str] = frozenset()
     branches: dict[str | int, Any] | None = None
+    picked: dict[str, Parts] | None = None
+    """What a statement selects; then `branches` only tell which attributes."""
     conditions: Conditions | None = None
     select: str = ""
 
@@ -400,7 +403,7 @@ async def _page(
         if test is None or test(item):
             matched += 1
             if not counting:
-                items.append(item if branches is None else documents.project(item, branches))
+                items.append(_selected(item, reading))
     response: Shape = {"Count": matched, "ScannedCount": scanned}
     if not counting:
         response["Items"] = items
@@ -420,6 +423,12 @@ async def _page(
     consumption.count(context)
     add_capacity(response, request, consumption)
     return response
+
+
+def _selected(item: Item, reading: Reading) -> Item:
+    if reading.picked is not None:
+        return documents.pick(item, reading.picked)
+    return item if reading.branches is None else documents.project(item, reading.branches)
 
 
 def _records(

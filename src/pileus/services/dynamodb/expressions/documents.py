@@ -89,6 +89,23 @@ def _part(value: Value, branches: dict[str | int, Any]) -> Value | None:
     return None
 
 
+def named(paths: Sequence[Parts]) -> dict[str, Parts]:
+    """Paths by the names that PartiQL gives what it finds there: `a.b` is `b`, `a.b[1]` is `b[1]`."""
+    names: dict[str, Parts] = {}
+    for path in paths:
+        name = ""
+        for part in path:
+            name = f"{name}[{part}]" if isinstance(part, int) else part
+        names[name] = path
+    return names
+
+
+def pick(item: Item, paths: dict[str, Parts]) -> Item:
+    """What is found at these paths, side by side."""
+    found = {name: read(item, path) for name, path in paths.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 class Changes:
     """Changes to one item. Indexes mean lists as they were before: they are closed up and added to at the end."""
 
