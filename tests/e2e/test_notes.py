@@ -28,9 +28,12 @@ def come_in(page: Page) -> None:
     expect(page.get_by_text("Nothing kept yet.")).to_be_visible()
 
 
-def keep(page: Page, text: str) -> None:
+def keep(page: Page, text: str, *, keyboard: bool = False) -> None:
     page.get_by_label("New note").fill(text)
-    page.get_by_role("button", name="Keep").click()
+    if keyboard:
+        page.keyboard.press("Control+Enter")
+    else:
+        page.get_by_role("button", name="Keep").click()
     expect(page.get_by_label("New note")).to_have_value("")
 
 
@@ -38,7 +41,7 @@ def test_people_keep_notes_and_pictures_to_themselves(notes: Any, open_page: Cal
     page = open_page(notes.url)
     come_in(page)
     texts = page.locator("#notes .text")
-    keep(page, "The first\nof two")
+    keep(page, "The first\nof two", keyboard=True)
     page.locator("#picture").set_input_files(ICON)
     keep(page, "With a picture")
     expect(texts).to_have_text(["With a picture", "The first\nof two"])

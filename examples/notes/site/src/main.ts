@@ -119,6 +119,10 @@ async function start(): Promise<void> {
     editor.focus();
   }
 
+  byId("write").addEventListener("keydown", (event) => {
+    // Enter ends a line here; with Ctrl or ⌘ it keeps the note.
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId<HTMLFormElement>("write").requestSubmit();
+  });
   byId("write").addEventListener("submit", (event) => {
     event.preventDefault();
     const file = picture.files?.[0];
