@@ -43,6 +43,7 @@ def _place_blobs(settings: Settings, blobs: Blobs) -> None:
         raise CannotStartError(f"--blobs {settings.blobs} cannot be used: {error}") from error
     blobs.put_area("s3", external)
     if not former:
+        note.touch(mode=0o600)
         note.write_text(f"{settings.blobs}\n")
 
 
