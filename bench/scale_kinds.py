@@ -129,10 +129,9 @@ def _object_requests(client: Client, size: int) -> Requests:
         "ListObjectsV2, ten of a folder",
         (client.sign("s3", "list_objects_v2", Bucket=BUCKET, MaxKeys=10, Prefix=f"{n // 1000:04}/") for n in some),
     )
-    yield (
-        "ListObjectsV2, a thousand",
-        (client.sign("s3", "list_objects_v2", Bucket=BUCKET, StartAfter=_object(n * 9 // 10)) for n in some[:20]),
-    )
+    # A whole page at every size: from before the first, or from a place with a thousand behind it.
+    begins = {"StartAfter": _object(some[0] * (size - 1001) // size)} if size > 1001 else {}
+    yield "ListObjectsV2, a thousand", [client.sign("s3", "list_objects_v2", Bucket=BUCKET, **begins)]
     # The first sizes have fewer than ten folders, and what is listed then is a lesser page.
     yield "ListObjectsV2, ten folders", [client.sign("s3", "list_objects_v2", Bucket=BUCKET, MaxKeys=10, Delimiter="/")]
 
