@@ -17,6 +17,7 @@ import msgspec
 import uvloop
 
 from pileus.runtime import languages
+from pileus.runtime.endpoint import Address
 from pileus.runtime.interface import (
     Dependencies,
     Directories,
@@ -48,7 +49,11 @@ class Harness:
 
     def open(self, state: Path, **settings: Any) -> FunctionRuntime:
         dependencies = Dependencies(
-            credentials=self._credentials, code=self._code, logs=self._log, endpoint=("127.0.0.1", 9), state=state
+            credentials=self._credentials,
+            code=self._code,
+            logs=self._log,
+            endpoint=Address("127.0.0.1", 9),
+            state=state,
         )
         runtime = open_runtime(replace(dependencies, **settings))
         self.run(runtime.start())

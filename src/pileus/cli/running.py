@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pileus.aws.errors import AWSError
 from pileus.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    import ssl
 
 DEFAULT_DATA = Path(os.environ.get("PILEUS_DATA", ".pileus"))
 
@@ -65,6 +68,15 @@ def variables(data: Path, account: str = "") -> dict[str, str]:
         "AWS_REGION": running["region"],
         "AWS_DEFAULT_REGION": running["region"],
     }
+
+
+def trust(address: str) -> ssl.SSLContext | None:
+    """Whose certificates count where the cloud speaks TLS: those that boto3 and the AWS CLI trust, too."""
+    import ssl
+
+    if not address.startswith("https:"):
+        return None
+    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
 
 
 def exports(values: dict[str, str]) -> str:

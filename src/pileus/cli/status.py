@@ -9,7 +9,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from pileus.cli.errors import CommandError
-from pileus.cli.running import DEFAULT_DATA, Data
+from pileus.cli.running import DEFAULT_DATA, Data, find, trust
 from pileus.cli.session import Session, Target
 
 _HELD: dict[str, tuple[str, str, str]] = {
@@ -27,6 +27,7 @@ def status(data: Data = DEFAULT_DATA) -> None:
     """Say what the running cloud is and holds: its address, its isolation, its runtimes, and how much is in it."""
     from pileus.cli.running import variables
 
+    data = find(data)
     address = variables(data)["AWS_ENDPOINT_URL"]
     health = _health(address)
     isolation = health.get("isolation", {})
@@ -51,7 +52,7 @@ def status(data: Data = DEFAULT_DATA) -> None:
 
 def _health(address: str) -> dict[str, Any]:
     try:
-        with urlopen(f"{address}/_pileus/health", timeout=10) as answer:  # noqa: S310 - our own cloud
+        with urlopen(f"{address}/_pileus/health", timeout=10, context=trust(address)) as answer:  # noqa: S310 - our own cloud
             found: dict[str, Any] = json.load(answer)
             return found
     except OSError as error:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 PORT = 4566
 """Inside sandboxes; nothing outside is bound to it."""
 
 
-def factory(target: Callable[[], Any] | tuple[str, int]) -> Callable[[], Any]:
+class Address(NamedTuple):
+    """Where the gateway listens; `tls` where it speaks that: functions speak plain HTTP within their sandbox."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
+def factory(target: Callable[[], Any] | Address) -> Callable[[], Any]:
     """The protocol factory for a sandbox's socket: the gateway's own, or one that passes bytes on."""
-    if isinstance(target, tuple):
+    if isinstance(target, Address):
         return lambda: _Outer(target)
     return target
 
@@ -53,7 +62,7 @@ class _Half(asyncio.Protocol):
 class _Outer(_Half):
     """A guest's connection; what comes before the one to the gateway stands is kept until it does."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: Address) -> None:
         super().__init__()
         self._address = address
         self._connecting: asyncio.Task[None] | None = None
@@ -74,7 +83,8 @@ class _Outer(_Half):
 
     async def _connect(self) -> None:
         try:
-            _, inner = await asyncio.get_running_loop().create_connection(_Half, *self._address)
+            host, port, tls = self._address
+            _, inner = await asyncio.get_running_loop().create_connection(_Half, host, port, ssl=tls)
         except OSError:
             if self.transport:
                 self.transport.close()

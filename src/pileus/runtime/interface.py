@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from pileus.runtime.endpoint import Address
+
 ENVIRONMENT_LIFETIME = 2 * 3600.0
 """Seconds after which an environment is replaced. Credentials handed to one must outlive this and the timeout."""
 
@@ -129,7 +131,7 @@ class Dependencies:
     """Unpacks if it must. May raise AWSError."""
     logs: Callable[[FunctionVersion, str, Sequence[LogLine]], None]
     """Takes lines of (function, log stream name); called on the event loop, must return at once."""
-    endpoint: Callable[[], Any] | tuple[str, int]
+    endpoint: Callable[[], Any] | Address
     """How functions reach the cloud: a protocol factory of the gateway's HTTP server (asyncio's
     `create_server(factory, sock=…)` is called with it), or the address to which bytes are passed on."""
     state: Path

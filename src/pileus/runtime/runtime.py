@@ -184,7 +184,7 @@ class FunctionRuntime:
 
     def _ports(self) -> list[int]:
         address = self._dependencies.endpoint
-        return [API_PORT, address[1] if isinstance(address, tuple) else endpoint.PORT]
+        return [API_PORT, address.port if isinstance(address, endpoint.Address) else endpoint.PORT]
 
     async def _attach(self, sandbox: Sandbox) -> None:
         """Serves a new sandbox's two sockets."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pileus.aws.errors import AWSError
 from pileus.metering import units
+from pileus.runtime.endpoint import Address
 from pileus.runtime.interface import (
     Dependencies,
     Directories,
@@ -18,7 +20,7 @@ from pileus.runtime.interface import (
     Outcome,
     Runtime,
 )
-from pileus.services.context import Cloud
+from pileus.services.context import Cloud, Settings
 from pileus.services.lambda_ import limits, service
 from pileus.services.lambda_.catalog import Catalog
 from pileus.services.lambda_.log_delivery import LogDelivery
@@ -68,7 +70,7 @@ class Execution:
                 credentials=self._credentials,
                 code=self._directories,
                 logs=cloud.part(LogDelivery).take,
-                endpoint=(cloud.settings.host, cloud.settings.port),
+                endpoint=Address(cloud.settings.host, cloud.settings.port, own_tls(cloud.settings)),
                 state=cloud.settings.data / "runtime",
                 require_isolation=cloud.settings.require_isolation,
                 workers=cloud.settings.workers,
@@ -241,6 +243,17 @@ def _runnable(name: FunctionName, qualified: str, version: Version) -> FunctionV
         tracing=cast(Any, configuration.tracing_config["Mode"]),
         architecture=configuration.architectures[0],
     )
+
+
+def own_tls(settings: Settings) -> ssl.SSLContext | None:
+    """For what functions say to the cloud where its port speaks TLS: whoever shows our own certificate there is us."""
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(settings.tls_certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 async def _start(cloud: Cloud) -> None:
