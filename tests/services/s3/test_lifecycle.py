@@ -240,6 +240,10 @@ def transition(days: int, storage_class: str) -> dict[str, Any]:
     [
         ({"Transitions": [transition(1, "GLACIER")]}, "NotImplemented"),
         ({"Transitions": [transition(1, "COLD")]}, "MalformedXML"),
+        (
+            {"Transitions": [{"Date": datetime(2026, 1, 1, 5, tzinfo=UTC), "StorageClass": "GLACIER"}]},
+            "InvalidArgument",
+        ),
         ({"Transitions": [transition(29, "STANDARD_IA")]}, "InvalidArgument"),
         ({"Transitions": [{"StorageClass": "GLACIER_IR"}]}, "MalformedXML"),
         ({"Transitions": [transition(1, "GLACIER_IR"), transition(2, "GLACIER_IR")]}, "InvalidArgument"),

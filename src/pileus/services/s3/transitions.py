@@ -48,12 +48,12 @@ def check(rule: Mapping[str, Any]) -> None:
 
 def _check(transition: Mapping[str, Any], member: str, action: str) -> None:
     storage_class, days, date = transition.get("StorageClass"), transition.get(member), transition.get("Date")
-    if storage_class in _ARCHIVES:
-        raise option_not_implemented(f"transitions to {storage_class}", "nothing is archived here.")
-    if storage_class not in _ORDER[1:] or (days is None) == (date is None):
+    if storage_class not in (*_ORDER[1:], *_ARCHIVES) or (days is None) == (date is None):
         raise lifecycle_rules.malformed()
     if date is not None and lifecycle_rules.seconds(date) % lifecycle_rules.DAY:
         raise _invalid("'Date' must be at midnight GMT")
+    if storage_class in _ARCHIVES:
+        raise option_not_implemented(f"transitions to {storage_class}", "nothing is archived here.")
     if days is not None and days < (30 if storage_class in _MONTH else 0):
         least = f"greater than or equal to 30 for storageClass '{storage_class}'" if days >= 0 else "nonnegative"
         raise _invalid(f"'{member}' in {action} action must be {least}")
