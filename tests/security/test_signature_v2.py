@@ -84,7 +84,7 @@ def test_a_url_is_good_for_its_bucket_alone(cloud: Any, bucket: tuple[Any, str])
 # In the header
 
 
-def signed(account: Any, method: str, resource: str, *, moment: float | None = None, **headers: str) -> dict[str, str]:
+def signed(account: Any, method: str, resource: str, *, moment: Any = None, **headers: str) -> dict[str, Any]:
     """Headers with a signature over what they are, made by nobody else's code."""
     headers.setdefault("Date", formatdate(moment if moment is not None else time.time(), usegmt=True))
     given = {name.lower(): value for name, value in headers.items()}
@@ -95,7 +95,7 @@ def signed(account: Any, method: str, resource: str, *, moment: float | None = N
     return {**headers, "Authorization": f"AWS {account.access_key_id}:{code}"}
 
 
-def ask(cloud: Any, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+def ask(cloud: Any, path: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, bytes]:
     return send(cloud, f"http://{cloud.endpoint.rpartition('/')[2]}{path}", method, body, **headers)
 
 

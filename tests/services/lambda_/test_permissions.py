@@ -1,6 +1,7 @@
 """Who may invoke: identity policies, the function's own policy, other accounts."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -72,10 +73,11 @@ def test_only_who_exists_can_be_named(functions: Any) -> None:
     add = {"FunctionName": "guarded", "StatementId": "one", "Action": "lambda:InvokeFunction"}
     statement = {"Effect": "Allow", "Principal": {"AWS": [absent]}, "Action": "lambda:*", "Resource": arn}
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: functions.client.add_permission(**add, Principal=absent),
         lambda: functions.client.put_resource_policy(ResourceArn=arn, Policy=document),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ClientError) as error:
             call()
         assert error.value.response["Error"] == {

@@ -117,9 +117,9 @@ def test_only_what_nobody_wants_is_swept(blobs: ExternalBlobs, remote: Remote) -
             blobs.claim(claims, key)  # type: ignore[arg-type]
         blobs.release(claims, released)  # type: ignore[arg-type]
         blobs.delete([released])
-        assert await blobs.sweep(claims) == 0  # type: ignore[arg-type]
+        assert await blobs.sweep(claims) == 0
         assert await read(blobs, released) == bytes(10), "a reader may be about to"
-        assert await blobs.sweep(claims, age=-10.0) == 2  # type: ignore[arg-type]
+        assert await blobs.sweep(claims, age=-10.0) == 2
         assert remote.stored() == [f"pre/s3/{kept}"]
         assert orphan not in remote.stored()
 
