@@ -340,6 +340,32 @@ def test_an_external_extension_sees_every_phase(harness: Harness) -> None:
     assert log.count("extension saw INVOKE") == 2 and "extension saw SHUTDOWN SPINDOWN" in log
 
 
+LEAVING = """
+import signal, sys
+def leave(number, frame):
+    print("the function leaves", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+def handler(event, context):
+    return event
+"""
+
+
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13"])
+def test_a_function_sees_the_signal_to_end_while_it_waits(harness: Harness, runtime: str) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown"""
+    if not runnable(runtime):
+        pytest.skip(f"no {runtime} here")
+    layer = harness.directory({"extensions/watcher": EXTENSION})
+    function = harness.function(LEAVING, layers=(layer,), timeout_s=10, runtime=runtime)
+    assert harness.invoke(function, 5).payload == b"5"
+    harness.loop.call_soon_threadsafe(harness.runtime.retire, function.account, function.region, function.name)
+    deadline = time.time() + 10
+    while "the function leaves" not in harness.log_of(function) and time.time() < deadline:
+        time.sleep(0.02)
+    assert "the function leaves" in harness.log_of(function)
+
+
 def test_a_wrapper_starts_the_runtime(harness: Harness) -> None:
     wrapper = '#!/bin/sh\nexport WRAPPED=yes\nexec "$@"\n'
     files = {"wrapper": wrapper, "app.py": "import os\ndef handler(event, context):\n    return os.environ['WRAPPED']"}

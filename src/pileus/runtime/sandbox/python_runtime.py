@@ -86,7 +86,9 @@ def run(environment: dict[str, str], own: list[str], layers: str) -> None:
     if environment.get("AWS_LAMBDA_LOG_FORMAT") or environment.get("AWS_LAMBDA_LOG_LEVEL"):
         importlib.reload(bootstrap)  # it reads them as it is imported
     client = importlib.import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
-    bootstrap.run(provider.handler, client(provider.api_address, provider.use_thread_polling))
+    # From Python 3.12 on it would wait for each invocation in a thread of its own, so that the main thread sees signals
+    # while the compiled transport blocks. Ours waits in Python, where signals are seen.
+    bootstrap.run(provider.handler, client(provider.api_address, use_thread_for_polling_next=False))
 
 
 def _forget(own: list[str]) -> None:
