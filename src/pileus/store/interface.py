@@ -50,6 +50,10 @@ class Store(Reader, Protocol):
         """Like `get`, for a watched key (`store.watch.declare`): remembered until any watched key changes anywhere."""
         ...
 
+    def moment(self) -> bytes:
+        """Another value after every commit, whoever made it: while it is the same, what was read is still so."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[Reader]:
         """One consistent view for several reads. Do not await while it is open."""
         ...

@@ -187,6 +187,9 @@ class SQLiteStore:
             value = remembered[key] = self.get(key)
             return value
 
+    def moment(self) -> bytes:
+        return self._watch.commits()
+
     def range(
         self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:

@@ -64,6 +64,9 @@ def is_configured(cloud: Cloud, name: str) -> bool:
     return bucket is not None and "website" in bucket.configurations
 
 
+_CALL = units.call("s3", "GetObject")
+
+
 class Page(NamedTuple):
     """An answer as it stands in the cache, with what it was made of: the object's record and its place, the bucket, and
     the account's public-access block; and what must be allowed to see it."""
@@ -78,7 +81,8 @@ class Page(NamedTuple):
 
 
 class Pages:
-    """Hot small pages by bucket and key, each good as long as all that it was made of is the same."""
+    """Hot small pages by bucket and key, each good as long as all that it was made of is the same: which is looked at
+    once after every commit."""
 
     _LARGEST = 256 * 1024
     _BYTES = 32 * 1024 * 1024
@@ -86,15 +90,25 @@ class Pages:
     def __init__(self, cloud: Cloud) -> None:
         self._pages: OrderedDict[tuple[str, str], Page] = OrderedDict()
         self._size = 0
+        self._moment = b""
+        self._seen: set[tuple[str, str]] = set()
+        """Those looked at since the last commit."""
 
     def get(self, store: Store, bucket: Bucket, key: str) -> Page | None:
-        page = self._pages.get((bucket.name, key))
+        name = (bucket.name, key)
+        page = self._pages.get(name)
         if page is None:
             return None
-        if page.bucket is not bucket or page.record != store.get(page.place) or page.block != _block(store, bucket):
-            self._drop((bucket.name, key))
-            return None
-        self._pages.move_to_end((bucket.name, key))
+        moment = store.moment()
+        if moment != self._moment:
+            self._moment = moment
+            self._seen.clear()
+        if name not in self._seen:
+            if page.bucket is not bucket or page.record != store.get(page.place) or page.block != _block(store, bucket):
+                self._drop(name)
+                return None
+            self._seen.add(name)
+        self._pages.move_to_end(name)
         return page
 
     def put(self, bucket: str, key: str, page: Page) -> None:
@@ -108,6 +122,7 @@ class Pages:
 
     def _drop(self, name: tuple[str, str]) -> None:
         page = self._pages.pop(name, None)
+        self._seen.discard(name)
         if page is not None:
             self._size -= len(page.body) + len(page.record)
 
@@ -145,7 +160,7 @@ async def serve(cloud: Cloud, bucket_name: str, request: Request) -> Response:
         sent = int(response.headers.get("content-length", 0)) or len(response.body)  # type: ignore[arg-type]
         cloud.meter.add(visit.bucket.account, units.TRANSFER_OUT_BYTES, sent)
     if visit is not None:
-        cloud.meter.add(visit.bucket.account, units.call("s3", "GetObject"))
+        cloud.meter.add(visit.bucket.account, _CALL)
         if access_logs.enabled(visit.bucket) is not None:
             access = access_logs.Access(
                 ANONYMOUS, visit.context.request_id, visit.key, fault, time.perf_counter() - began, website=True
