@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pileus.security.policy.document import Policy
+from pileus.security.policy.patterns import Value
+
+
+class LazyKeys(Mapping[str, Value]):
+    """Condition keys that are worked out when a policy asks for one, which few do."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: dict[str, Value] | None = None
+
+    @abstractmethod
+    def work_out(self) -> dict[str, Value]:
+        """All keys with their values. Raises AWSError where the request cannot be read."""
+
+    def _all(self) -> dict[str, Value]:
+        if self._found is None:
+            self._found = self.work_out()
+        return self._found
+
+    def __getitem__(self, key: str) -> Value:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +48,6 @@ class Access:
 
     action: str
     resource: str = "*"
-    keys: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, Value] = field(default_factory=dict)
     resource_policies: tuple[Policy, ...] = ()
     owner: str = ""

@@ -5,10 +5,12 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-cond
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from pileus.security.access import LazyKeys
 from pileus.security.policy.document import parse
+from pileus.security.policy.patterns import Value
 from pileus.services.context import Context
 from pileus.services.dynamodb import tag_records
 from pileus.services.dynamodb.catalog import find_at, locate
@@ -17,33 +19,30 @@ from pileus.services.dynamodb.expressions.lexer import ExpressionError
 from pileus.services.dynamodb.schema import Table, table_arn
 from pileus.services.operation import Access, AccessRule, Shape
 
-Value = str | tuple[str, ...]
 Describe = Callable[[Table | None, Shape], dict[str, Value]]
 
 
-class LazyKeys(Mapping[str, Value]):
-    """Condition keys that are worked out when a policy asks for one, which few do."""
+class TableKeys(LazyKeys):
+    """The condition keys of a request to a table."""
 
-    __slots__ = ("_context", "_describe", "_found", "_request", "_table")
+    __slots__ = ("_context", "_describe", "_request", "_table")
 
     def __init__(self, context: Context, describe: Describe | None, table: Table | None, request: Shape) -> None:
+        super().__init__()
         self._context = context
         self._describe = describe
         self._table = table
         self._request = request
-        self._found: dict[str, Value] | None = None
 
-    def _all(self) -> dict[str, Value]:
-        if self._found is None:
-            try:
-                self._found = self._describe(self._table, self._request) if self._describe is not None else {}
-            except ExpressionError as error:
-                raise validation(str(error)) from None
-            except (KeyError, TypeError, AttributeError, ValueError):
-                # Nothing may be allowed, or escape a denial, by what cannot be read.
-                raise validation("The request is malformed") from None
-            self._found.update(self._tags())
-        return self._found
+    def work_out(self) -> dict[str, Value]:
+        try:
+            found = self._describe(self._table, self._request) if self._describe is not None else {}
+        except ExpressionError as error:
+            raise validation(str(error)) from None
+        except (KeyError, TypeError, AttributeError, ValueError):
+            # Nothing may be allowed, or escape a denial, by what cannot be read.
+            raise validation("The request is malformed") from None
+        return found | self._tags()
 
     def _tags(self) -> dict[str, Value]:
         """Those of the table, and those that the request brings
@@ -59,15 +58,6 @@ class LazyKeys(Mapping[str, Value]):
             keys["aws:tagkeys"] = names
         return keys
 
-    def __getitem__(self, key: str) -> Value:
-        return self._all()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
 
 def table_access(
     context: Context, action: str, name: str, *, index: str = "", describe: Describe | None = None, request: Shape
@@ -77,7 +67,7 @@ def table_access(
     table = find_at(context, place)
     resource = table_arn(region, account, short) if table is None else table.arn
     policies = (parse(table.record.policy),) if table is not None and table.record.policy else ()
-    keys = LazyKeys(context, describe, table, request)
+    keys = TableKeys(context, describe, table, request)
     if index:
         resource = f"{resource}/index/{index}"
     return Access(

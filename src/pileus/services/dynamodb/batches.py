@@ -10,9 +10,9 @@ from typing import Any
 
 from orjson import Fragment
 
+from pileus.security.policy.patterns import Value as KeyValue
 from pileus.services.context import Context
 from pileus.services.dynamodb import service
-from pileus.services.dynamodb.access import Value as KeyValue
 from pileus.services.dynamodb.access import common_keys, default_select, leading_keys, table_access
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table

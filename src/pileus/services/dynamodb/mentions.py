@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pileus.services.dynamodb.access import Value
+from pileus.security.policy.patterns import Value
 from pileus.services.dynamodb.expressions.binding import Binder
 from pileus.services.dynamodb.schema import Table
 from pileus.services.operation import Shape

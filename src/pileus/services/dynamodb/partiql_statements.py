@@ -15,9 +15,9 @@ import orjson
 from orjson import Fragment
 
 from pileus.aws.errors import AWSError
+from pileus.security.policy.patterns import Value as KeyValue
 from pileus.services.context import Context
 from pileus.services.dynamodb import service
-from pileus.services.dynamodb.access import Value as KeyValue
 from pileus.services.dynamodb.access import common_keys, key_text, table_access
 from pileus.services.dynamodb.catalog import open_table
 from pileus.services.dynamodb.errors import validation

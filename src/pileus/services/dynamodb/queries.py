@@ -15,9 +15,9 @@ from typing import Any
 from orjson import Fragment
 
 from pileus.aws.errors import AWSError
+from pileus.security.policy.patterns import Value as KeyValue
 from pileus.services.context import Context
 from pileus.services.dynamodb import key_conditions, service
-from pileus.services.dynamodb.access import Value as KeyValue
 from pileus.services.dynamodb.access import common_keys, default_select, key_text, on_table
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import check_name, open_table

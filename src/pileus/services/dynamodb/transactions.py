@@ -15,9 +15,9 @@ import orjson
 from orjson import Fragment
 
 from pileus.aws.errors import AWSError
+from pileus.security.policy.patterns import Value as KeyValue
 from pileus.services.context import Cloud, Context
 from pileus.services.dynamodb import service
-from pileus.services.dynamodb.access import Value as KeyValue
 from pileus.services.dynamodb.access import common_keys, default_select, leading_keys, table_access
 from pileus.services.dynamodb.batches import add_capacities
 from pileus.services.dynamodb.capacity import Consumption, read_units

@@ -7,12 +7,13 @@ decides. https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-lan
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pileus.aws.errors import AWSError
+from pileus.security.access import LazyKeys
 from pileus.security.policy.document import Policy, parse
 from pileus.security.policy.patterns import Value
 from pileus.security.principals import Principal
@@ -137,39 +138,26 @@ def tag_keys(name: str, tags: Iterable[tuple[str, str]]) -> dict[str, str | tupl
     return keys
 
 
-class RequestKeys(Mapping[str, Value]):
-    """The condition keys of a request, and of the tags that its object has: put together when a policy asks, which most
-    do not."""
+class RequestKeys(LazyKeys):
+    """The condition keys of a request, and of the tags that its object has."""
 
-    __slots__ = ("_bucket", "_context", "_made", "_request", "_tags")
+    __slots__ = ("_bucket", "_context", "_request", "_tags")
 
     def __init__(
         self, context: Context, request: Mapping[str, Any], bucket: Bucket, tags: Mapping[str, str] = _NONE
     ) -> None:
+        super().__init__()
         self._context = context
         self._request = request
         self._bucket = bucket
         self._tags = tags
-        self._made: dict[str, Value] | None = None
 
-    def _all(self) -> dict[str, Value]:
-        if self._made is None:
-            self._made = request_keys(self._context, self._request, self._bucket)
-            if self._tags:
-                self._made |= tag_keys("s3:existingobjecttag", self._tags.items())
-        return self._made
+    def work_out(self) -> dict[str, Value]:
+        keys = request_keys(self._context, self._request, self._bucket)
+        return keys | tag_keys("s3:existingobjecttag", self._tags.items()) if self._tags else keys
 
     def get(self, key: str, default: Any = None, /) -> Any:
         return self._all().get(key, default) if key[:3] == "s3:" else default
-
-    def __getitem__(self, key: str) -> Value:
-        return self._all()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
 
 
 def bucket_access(context: Context, request: Mapping[str, Any], bucket: Bucket, action: str) -> Access:
