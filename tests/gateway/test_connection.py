@@ -141,6 +141,19 @@ def test_a_wish_for_another_protocol_is_passed_over(piece: int) -> None:
     run(main())
 
 
+def test_thousands_of_such_wishes_in_one_packet_are_borne() -> None:
+    async def main() -> None:
+        client = Client()
+        wish = b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        client.connection.data_received(wish * 2000)
+        while (task := client.connection.task) is not None:
+            await task
+        assert client.transport.written.count(b"HTTP/1.1 200 OK") == 2000
+        assert not client.transport.is_closing()
+
+    run(main())
+
+
 def test_http_1_0_and_close_end_the_connection() -> None:
     async def main() -> None:
         for head in (b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"):

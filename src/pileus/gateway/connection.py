@@ -103,24 +103,25 @@ class Connection(asyncio.Protocol):
             self._heard = self._loop.time()
         if self._deaf:
             return
-        if self._unparsed:
-            data = self._past_parser(data)
-            if not data:
+        while True:
+            if self._unparsed:
+                data = self._past_parser(data)
+                if not data:
+                    return
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                # No other protocol is spoken here; the request has been taken as HTTP/1.1, and so is what follows it
+                # (RFC 9110, 7.8). The parser itself stops for good, at the end of the head.
+                self._parser = httptools.HttpRequestParser(self)
+                data = data[upgrade.args[0] :]
+                if not data:
+                    return
+            except httptools.HttpParserError as error:
+                reason = error.__context__
+                self._refuse(str(reason) if isinstance(reason, _RefusedError) else "Invalid HTTP request received.")
                 return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # No other protocol is spoken here; the request has been taken as HTTP/1.1, and so is what follows it
-            # (RFC 9110, 7.8). The parser itself stops for good, at the end of the head.
-            self._parser = httptools.HttpRequestParser(self)
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.data_received(rest)
-            return
-        except httptools.HttpParserError as error:
-            reason = error.__context__
-            self._refuse(str(reason) if isinstance(reason, _RefusedError) else "Invalid HTTP request received.")
-            return
         if self._in_head and not self._begun:
             # Whole packets of nothing but head: its end may never come, nor that of the header that it is in.
             self._received += len(data)
