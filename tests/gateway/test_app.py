@@ -163,6 +163,21 @@ def test_a_browser_at_the_root_is_shown_the_way(cloud: Any) -> None:
     assert status in (403, 404) and "<Error>" in page, "what is asked of the API is answered by the API"
 
 
+def test_dynamodb_says_that_it_is_there(cloud: Any) -> None:
+    status, _, page = _visit(cloud, "dynamodb.localhost")
+    assert status == 200 and page.startswith("healthy: dynamodb.localhost:")
+    assert _visit(cloud, "dynamodb.localhost", "/other")[0] in (403, 404)
+
+
+def test_dynamodb_takes_heads_of_16_kilobytes(cloud: Any) -> None:
+    target = {"X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    for size, code in ((15 << 10, b"MissingAuthenticationToken"), (16 << 10, b"RequestHeaderSectionTooLarge")):
+        status, _, body = _call(cloud, "POST", {**target, "X-Long": "x" * size})
+        assert status == 400 and code in body
+    status, _, body = _call(cloud, "POST", {**target, "X-Long": "x" * (16 << 10), "X-Amz-Target": "Logs_20140328.x"})
+    assert b"RequestHeaderSectionTooLarge" not in body, "other services have no such limit"
+
+
 def test_a_bucket_may_have_the_whole_name_of_a_local_host(cloud: Any, account: Any) -> None:
     s3, host = account.client("s3"), f"www-{account.id}.localhost"
     s3.create_bucket(Bucket=host)

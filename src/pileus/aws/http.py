@@ -22,6 +22,8 @@ class Request:
     body: Body
     source_ip: str = "127.0.0.1"
     secure: bool = False
+    head_size: int = 0
+    """Bytes of its target and headers; zero for those of a few thousand at most, which no service refuses."""
     principal: Any = None
     """Who made it (security.principals), once that is proven."""
 

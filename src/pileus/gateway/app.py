@@ -108,6 +108,8 @@ class Gateway:
             raise fault(service, protocol, "unknown-operation", _unknown(request, service, form))
         plan = _plan(service, name)
         protocol = plan.protocol
+        if request.head_size > plan.largest_head:
+            raise fault(service, protocol, "long-head")
         if plan.streams:
             body = b""
             principal = request.principal = self._authenticate_stream(request, service, name, protocol)
@@ -121,7 +123,7 @@ class Gateway:
                 try:
                     body = compression.inflated(request, body, plan.largest_body)
                 except compression.NotCompressedError as error:
-                    raise fault(service, protocol, "serialization", str(error)) from None
+                    raise fault(service, protocol, "not-compressed", str(error)) from None
                 except compression.TooLongError:
                     raise fault(service, protocol, "too-large") from None
         operation = find(service, name)
@@ -238,6 +240,7 @@ class _Plan(NamedTuple):
     is_public: bool
     streams: bool
     """Whether the operation itself reads the body."""
+    largest_head: int
     largest_body: int
     codec: Codec
     unit: str
@@ -253,6 +256,7 @@ def _plan(service: str, operation: str) -> _Plan:
         signing_name(service),
         is_public(service, operation),
         service == "s3" and streaming_member(model.input_shape) is not None,
+        declared.largest_head,
         declared.largest_body,
         codec(service, operation, declared.opaque),
         units.call(service, operation),

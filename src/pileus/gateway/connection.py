@@ -25,7 +25,9 @@ BODY_SECONDS = 60.0
 IDLE_SECONDS = 75.0
 LINGER_SECONDS = 5.0
 LARGEST_HEAD = 64 << 10
-"""Bytes of a request's line and headers together; S3 takes 8 KB, other services less."""
+"""Bytes of a request's line and headers together. A service may take less (`services.operation.Service`)."""
+_SHORT_HEAD = 4 << 10
+"""Bytes that nobody counts further."""
 _READ_AHEAD = 256 << 10
 """Bytes of a body that wait for their reader before the connection is read no more."""
 _BODILESS = frozenset({204, 304})
@@ -174,7 +176,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         headers = self._headers
-        if self._received + self._packet > LARGEST_HEAD:
+        size = 0
+        if self._received + self._packet > _SHORT_HEAD:
             size = len(self._url) + sum(len(name) + len(value) for name, value in headers.items())
             if size > LARGEST_HEAD:
                 raise _RefusedError("The request's head is too long.")
@@ -190,7 +193,7 @@ class Connection(asyncio.Protocol):
         body = self._body = HTTPBody(int(length) if length is not None else None, self._want)
         parser = self._parser
         exchange = _Exchange(
-            Request(parser.get_method().decode(), path, query, headers, body, self._client, self._secure),
+            Request(parser.get_method().decode(), path, query, headers, body, self._client, self._secure, size),
             body,
             parser.should_keep_alive(),
             parser.get_http_version() != "1.0",

@@ -12,6 +12,9 @@ from pileus.services.context import Cloud
 from pileus.services.lambda_ import urls
 from pileus.services.s3 import access_logs, cors, state, website
 
+_DYNAMODB = "dynamodb."
+"""What its endpoints' names begin with."""
+
 
 def bucket_of(cloud: Cloud, host: HostName) -> str | None:
     """The bucket that the host names, where it is one."""
@@ -21,17 +24,20 @@ def bucket_of(cloud: Cloud, host: HostName) -> str | None:
 
 
 def is_visit(request: Request) -> bool:
-    """A browser at the root of a name that is no bucket's: no API is called so."""
+    """A browser at the root of a name that is no bucket's, or anyone at DynamoDB's: no API is called so."""
     return (
         request.raw_path == "/"
         and request.method in ("GET", "HEAD")
-        and "text/html" in request.headers.get("accept", "")
+        and ("text/html" in request.headers.get("accept", "") or request.host.startswith(_DYNAMODB))
         and not is_signed(request)
     )
 
 
 async def show_the_way(cloud: Cloud, host: HostName, request: Request) -> Response:
-    """Visitors of S3's own root are sent to the page about it, as on AWS: here that is the console."""
+    """Visitors of S3's own root are sent to the page about it, as on AWS: here that is the console. DynamoDB's root
+    says that it is there."""
+    if request.host.startswith(_DYNAMODB):
+        return Response(200, {"content-type": "text/plain"}, f"healthy: {request.headers['host']} ".encode())
     if host.bucket is not None:
         return await website.serve(cloud, host.bucket, request)
     return Response(307, {"location": "/_pileus/", "content-length": "0"}, b"")

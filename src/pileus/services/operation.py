@@ -53,16 +53,24 @@ class Service:
     """A service of AWS by its botocore name. `package` is found from where the instance is made.
 
     `opaque` names model shapes that reach operations as the wire has them, unchecked, because the service words
-    their errors itself (DynamoDB's AttributeValue). `largest_body` bounds a request that does not stream, in bytes.
+    their errors itself (DynamoDB's AttributeValue). In bytes, `largest_body` bounds a request that does not stream, and
+    `largest_head` its target and headers.
     """
 
     def __init__(
-        self, name: str, package: str, *, opaque: frozenset[str] = frozenset(), largest_body: int = 1 << 20
+        self,
+        name: str,
+        package: str,
+        *,
+        opaque: frozenset[str] = frozenset(),
+        largest_body: int = 1 << 20,
+        largest_head: int = 64 << 10,
     ) -> None:
         self.name = name
         self.package = package
         self.opaque = opaque
         self.largest_body = largest_body
+        self.largest_head = largest_head
         self.operations: dict[str, Operation] = {}
         self.periodic: list[Periodic] = []
         self.on_start: list[Callable[[Cloud], Awaitable[None]]] = []

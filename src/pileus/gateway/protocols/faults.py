@@ -18,7 +18,15 @@ class Fault(NamedTuple):
     message: str = ""
 
 
-# Kinds of SignatureError, and `denied`, `validation`, `serialization`, `unknown-operation`, `too-large`.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; other services name none of their own.
+_LONG_HEAD = Fault(
+    "RequestHeaderSectionTooLarge",
+    400,
+    "Your request header and query parameters used to make the request exceed the maximum allowed size.",
+)
+
+# Kinds of SignatureError, and `denied`, `validation`, `serialization`, `not-compressed`, `unknown-operation`,
+# `too-large`, `long-head`.
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key"
     " and signing method. Consult the service documentation for details."
@@ -43,11 +51,17 @@ _JSON = {
     "denied": Fault("AccessDeniedException", 403),
     "validation": Fault("ValidationException", 400),
     "serialization": Fault("SerializationException", 400),
+    "not-compressed": Fault("SerializationException", 400),
     "unknown-operation": Fault("UnknownOperationException", 404),
     "too-large": Fault("RequestEntityTooLargeException", 413, "The request is larger than this service accepts."),
+    "long-head": _LONG_HEAD,
 }
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html: its faults answer 400.
-_DYNAMODB = {kind: fault if kind == "too-large" else fault._replace(status=400) for kind, fault in _JSON.items()}
+# A body that is not compressed as it says is an internal error to DynamoDB: recorded.
+_DYNAMODB = {
+    **{kind: fault if kind == "too-large" else fault._replace(status=400) for kind, fault in _JSON.items()},
+    "not-compressed": Fault("InternalServerError", 500),
+}
 _QUERY = {
     "missing": Fault("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
     "incomplete": Fault("IncompleteSignature", 400),
@@ -63,8 +77,10 @@ _QUERY = {
     "denied": Fault("AccessDenied", 403),
     "validation": Fault("ValidationError", 400),
     "serialization": Fault("MalformedInput", 400),
+    "not-compressed": Fault("MalformedInput", 400),
     "unknown-operation": Fault("InvalidAction", 400),
     "too-large": Fault("RequestEntityTooLarge", 413, "The request is larger than this service accepts."),
+    "long-head": _LONG_HEAD,
 }
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _S3 = {
@@ -94,6 +110,7 @@ _S3 = {
     ),
     "unknown-operation": Fault("MethodNotAllowed", 405, "The specified method is not allowed against this resource."),
     "too-large": Fault("EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"),
+    "long-head": _LONG_HEAD,
 }
 
 _BY_PROTOCOL = {"json": _JSON, "rest-json": _JSON, "query": _QUERY, "rest-xml": _S3}

@@ -6,4 +6,6 @@ item that nothing looks into is spliced into the answer as the bytes that are st
 
 from pileus.services.operation import Service
 
-service = Service("dynamodb", __name__, opaque=frozenset({"AttributeValue"}), largest_body=16 << 20)
+service = Service(
+    "dynamodb", __name__, opaque=frozenset({"AttributeValue"}), largest_body=16 << 20, largest_head=16 << 10
+)
