@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class Client:
     """`via` are the services on whose behalf the call is made (aws:CalledVia); `cause` the request that led to it,
-    whose address and agent the call keeps."""
+    whose address and agent the call keeps; `system_tags` mark what the calls make."""
 
     def __init__(
         self,
@@ -25,12 +25,14 @@ class Client:
         *,
         cause: Context | None = None,
         via: tuple[str, ...] = (),
+        system_tags: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._cloud = cloud
         self._principal = principal
         self._region = region
         self._cause = cause
         self._via = via
+        self._system_tags = system_tags
 
     async def call(self, service: str, operation: str, request: Shape) -> Shape:
         """`request` and the answer are in botocore's shapes. Raises AWSError."""
@@ -42,6 +44,7 @@ class Client:
             "operation": operation,
             "received": self._cloud.clock.time(),
             "via": self._via,
+            "system_tags": self._system_tags,
         }
         if self._cause is None:
             context = Context(cloud=self._cloud, **details)  # type: ignore[arg-type]

@@ -109,6 +109,9 @@ class Context:
     """What an access rule looked up, for the operation that follows."""
     origin: str = ""
     """Of a call in process, the id of the request that led to it: under that one people look for it."""
+    system_tags: tuple[tuple[str, str], ...] = ()
+    """What a service that makes things for people marks them with (`aws:cloudformation:stack-name`), beside the
+    request: no policy is asked about them, and no caller from outside can bring any."""
 
     @property
     def account(self) -> str:

@@ -52,7 +52,7 @@ class Groups:
         if self.life < 0:
             raise Ended
 
-    async def __call__(self, service: str, operation: str, request: dict[str, Any], /) -> dict[str, Any]:
+    async def __call__(self, service: str, operation: str, request: dict[str, Any], marks: Any, /) -> dict[str, Any]:
         name = request["logGroupName"]
         if (operation, request.get("retentionInDays", name)) in self.refused:
             raise AWSError("InvalidParameterException", "No.")

@@ -32,7 +32,7 @@ def test_a_stack_lives(account: Account) -> None:
     logs = account.client("logs")
     (found,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     assert found["retentionInDays"] == 7
-    assert logs.list_tags_for_resource(resourceArn=found["logGroupArn"])["tags"] == {"team": "blue"}
+    assert logs.list_tags_for_resource(resourceArn=found["logGroupArn"])["tags"]["team"] == "blue"
     assert [(event["LogicalResourceId"], event["ResourceStatus"]) for event in events(client, "one")] == [
         ("one", "CREATE_IN_PROGRESS"), ("Group", "CREATE_IN_PROGRESS"), ("Group", "CREATE_IN_PROGRESS"),
         ("Group", "CREATE_COMPLETE"), ("one", "CREATE_COMPLETE"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -33,7 +33,7 @@ from pileus.services.cloudformation.records import (
     resources_of,
 )
 from pileus.services.cloudformation.resources import TYPES
-from pileus.services.cloudformation.resources.resource import Caller, ResourceType, Work
+from pileus.services.cloudformation.resources.resource import ResourceType, Work
 from pileus.services.cloudformation.responses import Response, Responses
 from pileus.services.cloudformation.sections import Template
 from pileus.services.cloudformation.template import Desired, desired, outputs
@@ -41,6 +41,16 @@ from pileus.services.context import Cloud
 from pileus.store.interface import Transaction
 
 log = logging.getLogger(__name__)
+
+Tags = tuple[tuple[str, str], ...]
+
+
+class MarkingCaller(Protocol):
+    """A Caller whose calls mark with `marks` what they make."""
+
+    async def __call__(
+        self, service: str, operation: str, request: dict[str, Any], marks: Tags, /
+    ) -> dict[str, Any]: ...
 
 
 class StepError(Exception):
@@ -56,7 +66,7 @@ class Run:
     """One operation on one stack, in the process that holds its lease as `owner`. `caller` makes the calls of its
     steps."""
 
-    def __init__(self, cloud: Cloud, operation: Operation, stack: Stack, caller: Caller, owner: str) -> None:
+    def __init__(self, cloud: Cloud, operation: Operation, stack: Stack, caller: MarkingCaller, owner: str) -> None:
         self.cloud = cloud
         self.operation = operation
         self.stack = stack
@@ -384,13 +394,24 @@ class Run:
             reason = "Resource creation Initiated"
             await self.journal.record(resource, resource.status, reason=reason)
 
+        async def call(service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+            return await self.caller(service, operation, request, self._marks(resource))
+
         settings = self.cloud.settings
         scheme = "https" if settings.tls_certificate else "http"
         return Work(
-            self.caller, self.stack.region, self.stack.account, self.stack.name, resource.logical_id,
+            call, self.stack.region, self.stack.account, self.stack.name, resource.logical_id,
             resource.properties, suffix=resource.suffix, resumed=resumed, remember=remember,
             type=resource.type, stack_id=self.stack.id, answer=self._answer,
             physical_id=resource.physical_id, site=f"{scheme}://{{}}.localhost:{settings.port}",
+        )  # fmt: skip
+
+    def _marks(self, resource: Resource) -> Tags:
+        """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html"""
+        prefix = "aws:cloudformation:"
+        return (
+            (f"{prefix}stack-name", self.stack.name), (f"{prefix}stack-id", self.stack.id),
+            (f"{prefix}logical-id", resource.logical_id),
         )  # fmt: skip
 
     async def _answer(self, seconds: float) -> Response:

@@ -20,7 +20,7 @@ from pileus.security.principals import service as service_principal
 from pileus.services.client import Client
 from pileus.services.cloudformation import service
 from pileus.services.cloudformation.journal import LostError
-from pileus.services.cloudformation.provisioning import Run
+from pileus.services.cloudformation.provisioning import MarkingCaller, Run, Tags
 from pileus.services.cloudformation.records import (
     CHANGE_SETS,
     EVENTS,
@@ -32,7 +32,6 @@ from pileus.services.cloudformation.records import (
     Lease,
     Operation,
 )
-from pileus.services.cloudformation.resources.resource import Caller
 from pileus.services.context import Cloud, Context
 from pileus.store.interface import Transaction
 from pileus.store.keys import Element
@@ -93,19 +92,20 @@ class Runner:
             with contextlib.suppress(AWSError):
                 await self._cloud.store.transact(change)
 
-    async def _caller(self, operation: Operation) -> Caller:
+    async def _caller(self, operation: Operation) -> MarkingCaller:
         """The stack's role if it has one, else the one who asked, for as long as their session lasts."""
         cloud, role = self._cloud, operation.goal.role_arn
         region = operation.region
         held: list[Principal] = []
 
-        async def call(name: str, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        async def call(name: str, action: str, request: dict[str, Any], marks: Tags) -> dict[str, Any]:
             if not held:
                 held.append(await _assume(cloud, role, region, operation.account) if role else operation.principal)
             session = held[0].session
             if session is not None and session.expires <= cloud.clock.time():
                 raise AWSError("ExpiredToken", "The security token included in the request is expired", status=400)
-            return await Client(cloud, held[0], region, via=(PRINCIPAL,)).call(name, action, request)
+            client = Client(cloud, held[0], region, via=(PRINCIPAL,), system_tags=marks)
+            return await client.call(name, action, request)
 
         return call
 

@@ -27,6 +27,7 @@ from pileus.services.cognito_identity.records import (
 )
 from pileus.services.context import Context
 from pileus.services.operation import Access, Shape
+from pileus.services.system_tags import own, system
 from pileus.store import paging
 from pileus.store.interface import Transaction
 
@@ -73,7 +74,7 @@ async def create_identity_pool(context: Context, request: Shape) -> Shape:
         allow_classic=request.get("AllowClassicFlow", False),
         developer_provider=request.get("DeveloperProviderName", ""),
         settings=_settings(context, request),
-        tags=_checked_tags(request.get("IdentityPoolTags") or {}),
+        tags=_checked_tags(request.get("IdentityPoolTags") or {}) | dict(context.system_tags),
     )
     await context.store.transact(lambda tx: put_pool(tx, pool))
     return _shape(pool)
@@ -95,7 +96,7 @@ async def update_identity_pool(context: Context, request: Shape) -> Shape:
         pool.developer_provider = developer
         pool.settings = settings
         if "IdentityPoolTags" in request:
-            pool.tags = _checked_tags(request["IdentityPoolTags"])
+            pool.tags = _checked_tags(request["IdentityPoolTags"]) | system(pool.tags)
         put_pool(tx, pool)
         return pool
 
@@ -209,7 +210,7 @@ def _tag_map_shape(pool: Pool, provider: str) -> Shape:
 
 
 def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
-    if any(key.lower().startswith("aws:") for key in tags):
+    if system(tags):
         raise invalid_parameter("Tag keys beginning with aws: are reserved for system use.")
     if len(tags) > TAGS_PER_POOL:
         raise AWSError("LimitExceededException", f"A pool can have at most {TAGS_PER_POOL} tags.", status=400)
@@ -227,7 +228,7 @@ def _tagged(context: Context, tx: Any, resource: str) -> Pool:
 async def tag_resource(context: Context, request: Shape) -> Shape:
     def change(tx: Transaction) -> None:
         pool = _tagged(context, tx, request["ResourceArn"])
-        pool.tags = _checked_tags({**pool.tags, **request["Tags"]})
+        pool.tags = _checked_tags({**own(pool.tags), **request["Tags"]}) | system(pool.tags)
         put_pool(tx, pool)
 
     await context.store.transact(change)
@@ -238,6 +239,7 @@ async def tag_resource(context: Context, request: Shape) -> Shape:
 async def untag_resource(context: Context, request: Shape) -> Shape:
     def change(tx: Transaction) -> None:
         pool = _tagged(context, tx, request["ResourceArn"])
+        _checked_tags(dict.fromkeys(request["TagKeys"], ""))
         pool.tags = {key: value for key, value in pool.tags.items() if key not in request["TagKeys"]}
         put_pool(tx, pool)
 

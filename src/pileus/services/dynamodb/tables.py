@@ -148,7 +148,7 @@ def checked(context: Context, request: Shape) -> NewTable:
     if policy:
         parse(policy)
     now = context.cloud.clock.time()
-    tags = tag_records.checked(request.get("Tags") or ())
+    tags = tag_records.checked(request.get("Tags") or ()) + context.system_tags
     record = TableRecord(
         account=account,
         region=region,

@@ -10,6 +10,7 @@ import msgspec
 from pileus.services.dynamodb.errors import invalid_parameters, validation
 from pileus.services.dynamodb.schema import StreamRecord, TableRecord
 from pileus.services.operation import Shape
+from pileus.services.system_tags import own, reserved
 from pileus.store.interface import Reader, Transaction
 from pileus.store.records import Records
 
@@ -41,11 +42,15 @@ def checked(tags: Iterable[Shape]) -> tuple[tuple[str, str], ...]:
             )
         if not key:
             raise validation("One or more parameter values are not valid. The tag key cannot be empty")
-        if key.lower().startswith("aws:"):
-            raise validation("One or more parameter values are not valid. The 'aws:' prefix is reserved for tags")
+        refuse_reserved(key)
     if len({key for key, _ in pairs}) != len(pairs):
         raise validation("One or more parameter values are not valid. Duplicate Tag Keys found in the tag list")
     return pairs
+
+
+def refuse_reserved(key: str) -> None:
+    if reserved(key):
+        raise validation("One or more parameter values are not valid. The 'aws:' prefix is reserved for tags")
 
 
 def get(reader: Reader, number: int) -> dict[str, str]:
@@ -54,7 +59,7 @@ def get(reader: Reader, number: int) -> dict[str, str]:
 
 def put(tx: Transaction, number: int, tags: Iterable[tuple[str, str]]) -> None:
     kept = {**get(tx, number), **dict(tags)}
-    if len(kept) > _MAX_TAGS:
+    if len(own(kept)) > _MAX_TAGS:
         raise invalid_parameters(f"The number of tags exceeds the limit of {_MAX_TAGS}")
     if kept:
         _tags.put(tx, number, value=kept)

@@ -64,6 +64,8 @@ async def tag_resource(context: Context, request: Shape) -> Shape:
 async def untag_resource(context: Context, request: Shape) -> Shape:
     if not request["TagKeys"]:
         raise validation("Atleast one Tag Key needs to be provided as Input.")
+    for key in request["TagKeys"]:
+        tag_records.refuse_reserved(key)
     number = _table(context, request["ResourceArn"], detail=False).record.number
     await context.store.transact(lambda tx: tag_records.remove(tx, number, request["TagKeys"]))
     return {}

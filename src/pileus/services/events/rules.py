@@ -49,7 +49,8 @@ async def put_rule_operation(context: Context, request: Shape) -> Shape:
         if rule is None:
             if sum(1 for _ in RULES.scan(tx, *key[:2])) >= _RULES:
                 raise AWSError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
-            rule = Rule(schedule, tags={tag["Key"]: tag["Value"] for tag in request.get("Tags") or ()})
+            tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or ()}
+            rule = Rule(schedule, tags=tags | dict(context.system_tags))
         rule.schedule = schedule
         rule.state = request.get("State") or "ENABLED"
         rule.description = request.get("Description") or ""

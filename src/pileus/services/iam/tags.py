@@ -10,6 +10,7 @@ from pileus.services.iam.entities import ROLE, USER, Kind, on
 from pileus.services.iam.errors import invalid_input, limit_exceeded
 from pileus.services.iam.listings import listing
 from pileus.services.operation import Shape
+from pileus.services.system_tags import own, reserved
 from pileus.store.interface import Transaction
 
 TAGS_PER_RESOURCE = 50
@@ -23,19 +24,25 @@ def merged(tags: Mapping[str, str], added: Iterable[Mapping[str, str]]) -> dict[
         key = tag["Key"]
         if key.lower() in seen:
             raise invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-        if key.lower().startswith("aws:"):
-            raise invalid_input("Tag keys beginning with aws: are reserved for system use.")
+        _refuse_reserved(key)
         seen.add(key.lower())
         for existing in [name for name in result if name.lower() == key.lower()]:
             del result[existing]
         result[key] = tag["Value"]
-    if len(result) > TAGS_PER_RESOURCE:
+    if len(own(result)) > TAGS_PER_RESOURCE:
         raise limit_exceeded(f"The number of tags has reached the maximum limit of {TAGS_PER_RESOURCE}.")
     return result
 
 
+def _refuse_reserved(key: str) -> None:
+    if reserved(key):
+        raise invalid_input("Tag keys beginning with aws: are reserved for system use.")
+
+
 def without(tags: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
     dropped = {key.lower() for key in keys}
+    for key in dropped:
+        _refuse_reserved(key)
     return {key: value for key, value in tags.items() if key.lower() not in dropped}
 
 

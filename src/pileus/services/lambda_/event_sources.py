@@ -69,7 +69,7 @@ async def create_event_source_mapping(context: Context, request: Shape) -> Shape
         f"{name.name}:{name.qualifier}" if name.qualifier else name.name,
         request.get("StartingPosition") or "",
         context.cloud.clock.time(),
-        tags=request.get("Tags") or {},
+        tags=(request.get("Tags") or {}) | dict(context.system_tags),
     )
     _take(context, mapping, request)
     _check_source(source)

@@ -78,7 +78,8 @@ async def create_function(context: Context, request: Shape) -> Shape:
     name = parse_name(context, request["FunctionName"])
     _check_name(context, name)
     configurations.refuse_options(request)
-    check_tags(request.get("Tags") or {})
+    tags = request.get("Tags") or {}
+    check_tags(tags)
     _check_runtime(context, request)
     if FUNCTIONS.get(context.store, *name.key) is not None:
         raise _exists(name)
@@ -94,7 +95,7 @@ async def create_function(context: Context, request: Shape) -> Shape:
         if FUNCTIONS.get(tx, *name.key) is not None:
             raise _exists(name)
         _check_storage(tx, name, package.size)
-        FUNCTIONS.put(tx, *name.key, value=Function(context.cloud.clock.time(), tags=request.get("Tags") or {}))
+        FUNCTIONS.put(tx, *name.key, value=Function(context.cloud.clock.time(), tags=tags | dict(context.system_tags)))
         latest = Version(
             configuration, keep.hold(tx, package), [keep.hold(tx, layer) for _, layer in layers]
         )  # fmt: skip

@@ -12,6 +12,7 @@ from pileus.services.lambda_.access import request_tags, to_function
 from pileus.services.lambda_.configuration import invalid
 from pileus.services.lambda_.records import FUNCTIONS, MAPPINGS, get_function
 from pileus.services.operation import Access, AccessRule, Shape
+from pileus.services.system_tags import own, system
 from pileus.store.interface import Reader, Transaction
 
 Tags = dict[str, str]
@@ -21,9 +22,8 @@ def check_tags(tags: Tags) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html#configuration-tags-restrictions"""
     if len(tags) > limits.TAGS:
         raise invalid("Number of tags exceeds resource tag limit.")
-    for key in tags:
-        if key.lower().startswith("aws:"):
-            raise invalid(f"Tag keys starting with 'aws:' are reserved for system use: {key}")
+    for key in system(tags):
+        raise invalid(f"Tag keys starting with 'aws:' are reserved for system use: {key}")
 
 
 def _on_resource(action: str) -> AccessRule:
@@ -91,7 +91,8 @@ async def _change(context: Context, resource: str, changed: Callable[[Tags], Tag
     def change(tx: Transaction) -> None:
         tags, keep = _read(context, tx, resource)
         after = changed(tags)
-        check_tags(after)
+        # Theirs are checked, and the system's are as they were.
+        check_tags(own(after) | dict(system(after).items() ^ system(tags).items()))
         keep(tx, after)
 
     await context.store.transact(change)

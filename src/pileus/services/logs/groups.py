@@ -19,6 +19,7 @@ from pileus.services.logs.names import (
 )
 from pileus.services.logs.records import CHUNKS, ENDS, GROUPS, SIZES, STREAMS, LogGroup, get_group, milliseconds, new_id
 from pileus.services.operation import Access, Shape
+from pileus.services.system_tags import own, system
 from pileus.store import paging
 from pileus.store.interface import Transaction
 from pileus.store.keys import Element
@@ -57,7 +58,7 @@ async def create_log_group(context: Context, request: Shape) -> None:
         group = LogGroup(
             new_id(),
             milliseconds(context),
-            tags=request.get("tags") or {},
+            tags=(request.get("tags") or {}) | dict(context.system_tags),
             deletion_protection=bool(request.get("deletionProtectionEnabled")),
         )
         GROUPS.put(tx, *name, value=group)
@@ -216,17 +217,23 @@ async def untag_resource(context: Context, request: Shape) -> None:
 
 async def _retag(context: Context, name: GroupName, retagged: Callable[[dict[str, str]], dict[str, str]]) -> None:
     def change(group: LogGroup) -> None:
+        before = system(group.tags)
         group.tags = retagged(group.tags)
-        _check_tags(group.tags)
+        if system(group.tags) != before:
+            raise invalid(_RESERVED)
+        _check_tags(own(group.tags))
 
     await _change(context, name, change)
+
+
+_RESERVED = "Tag keys cannot begin with aws:"
 
 
 def _check_tags(tags: dict[str, str]) -> None:
     if len(tags) > _TAGS:
         raise AWSError("TooManyTagsException", f"A log group can have at most {_TAGS} tags.")
-    if any(key.lower().startswith("aws:") for key in tags):
-        raise invalid("Tag keys cannot begin with aws:")
+    if system(tags):
+        raise invalid(_RESERVED)
 
 
 async def _change(context: Context, name: GroupName, apply: Callable[[LogGroup], None]) -> None:

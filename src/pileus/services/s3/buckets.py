@@ -91,8 +91,9 @@ async def create_bucket(context: Context, request: Shape) -> Shape:
     )
     if lock:
         bucket.configurations["object_lock"] = {"ObjectLockEnabled": "Enabled"}
-    if configuration.get("Tags"):
-        bucket.configurations["tagging"] = tags.shape(tags.of_bucket(configuration["Tags"]))
+    given = tags.of_bucket(configuration.get("Tags") or ()) | dict(context.system_tags)
+    if given:
+        bucket.configurations["tagging"] = tags.shape(given)
 
     def change(tx: Transaction) -> None:
         existing = BUCKETS.get(tx, name)

@@ -54,6 +54,8 @@ class Configuration:
     check: Check
     delete: str = ""
     delete_action: str = ""
+    remains: Callable[[Any], Any] = lambda kept: None
+    """What no request deletes, None for nothing."""
 
     def declare(self) -> None:
         put_action, get_action = f"s3:Put{self.action}", f"s3:Get{self.action}"
@@ -80,18 +82,26 @@ class Configuration:
         async def delete(context: Context, request: Shape) -> None:
             bucket = access.find(context, request)
             if self.name in bucket.configurations:
-                await change(context, bucket, _without(self.name))
+                await change(context, bucket, self._remove)
 
-
-def _without(name: str) -> Callable[[Bucket], None]:
-    def alter(now: Bucket) -> None:
-        now.configurations.pop(name, None)
-
-    return alter
+    def _remove(self, now: Bucket) -> None:
+        remaining = self.remains(now.configurations.pop(self.name, None))
+        if remaining is not None:
+            now.configurations[self.name] = remaining
 
 
 def _tagging(context: Context, bucket: Bucket, given: Any) -> Any:
-    return tags.shape(tags.of_bucket(given["TagSet"]))
+    kept = tags.system_tags_of(bucket.configurations.get("tagging"))
+    asked = tags.system_tags_of(given["TagSet"])
+    if not context.system_tags and asked != kept:
+        wrong = "removed" if asked.items() < kept.items() else "added/updated"
+        raise AWSError("InvalidTag", f"System tags cannot be {wrong} by requester", status=400)
+    return tags.shape(tags.of_bucket(tag for tag in given["TagSet"] if tag["Key"] not in asked) | kept)
+
+
+def _system_tags(kept: Any) -> Any:
+    remaining = tags.system_tags_of(kept)
+    return tags.shape(remaining) if remaining else None
 
 
 def _cors(context: Context, bucket: Bucket, given: Any) -> Any:
@@ -139,7 +149,7 @@ def malformed() -> AWSError:
 TABLE: Iterable[Configuration] = (
     Configuration(
         "tagging", "BucketTagging", "Tagging", "TagSet", "BucketTagging",
-        ("NoSuchTagSet", "The TagSet does not exist"), _tagging,
+        ("NoSuchTagSet", "The TagSet does not exist"), _tagging, remains=_system_tags,
     ),
     Configuration(
         "website", "BucketWebsite", "WebsiteConfiguration", "", "BucketWebsite",

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pileus.aws.errors import AWSError
+from pileus.services.system_tags import reserved, system
 
 _KEY_LENGTH = 128
 _VALUE_LENGTH = 256
@@ -29,6 +30,10 @@ def of_bucket(tag_set: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return _checked(((tag["Key"], tag["Value"]) for tag in tag_set), _BUCKET_TAGS, "Bucket")
 
 
+def system_tags_of(tag_set: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
+    return system({tag["Key"]: tag["Value"] for tag in tag_set or ()})
+
+
 def _checked(pairs: Iterable[tuple[str, str]], most: int, what: str) -> dict[str, str]:
     tags: dict[str, str] = {}
     for key, value in pairs:
@@ -40,7 +45,7 @@ def _checked(pairs: Iterable[tuple[str, str]], most: int, what: str) -> dict[str
             raise AWSError(
                 "InvalidTag", "The TagValue you have provided is invalid", status=400, TagKey=key, TagValue=value
             )
-        if key.startswith("aws:"):
+        if reserved(key):
             raise AWSError("InvalidTag", "System tags cannot be added/updated by requester", status=400, TagKey=key)
         tags[key] = value
     if len(tags) > most:
