@@ -20,7 +20,7 @@ def group(**properties: Any) -> dict[str, Any]:
 
 def wait(client: Any, name: str) -> dict[str, Any]:
     """The stack when nothing is under way in it any more."""
-    for _ in range(200):
+    for _ in range(3000):
         stack: dict[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
         if not stack["StackStatus"].endswith("_IN_PROGRESS"):
             return stack

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conftest import Account
-from stacks import events, refused, template
+from stacks import events, made, refused, template
 
 _TRUST = {
     "Version": "2012-10-17",
@@ -192,3 +192,17 @@ def test_whoever_may_not_call_the_function_makes_nothing(account: Account, clien
     with pytest.raises(Exception, match="ROLLBACK_COMPLETE"):
         settled(client, name, "create")
     assert any("Function not found" in event.get("ResourceStatusReason", "") for event in events(client, name))
+
+
+def test_what_waits_for_an_answer_is_given_up_when_another_fails(client: Any) -> None:
+    silent = {"Type": "Custom::Silent", "Properties": {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}}}
+    resources = {"Role": _ROLE, "Function": function("def handler(event, context): pass"), "Silent": silent}
+    never = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "never", "RetentionInDays": 2}}
+    # It depends on the function, so that it fails while the silent one is waited for.
+    body = template(resources | {"Never": never | {"DependsOn": "Function"}})
+    stack = made(client, "silent", body, Capabilities=["CAPABILITY_IAM"])
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    reasons = {event["LogicalResourceId"]: event.get("ResourceStatusReason") for event in events(client, "silent")
+               if event["ResourceStatus"] == "CREATE_FAILED"}  # fmt: skip
+    assert reasons["Silent"] == "Resource creation cancelled"
+    assert "Invalid retention value" in reasons["Never"]

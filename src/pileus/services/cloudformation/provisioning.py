@@ -2,11 +2,13 @@
 
 Every step is written down before it is taken and when it is done. Going on after a crash is running the operation
 again: resources that are as they should be are left alone, and one that was cut off is taken up where it was.
-Resources are handled one after another, each after those that it requires.
+Resources are handled beside each other, each after those that it requires.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
@@ -15,7 +17,6 @@ import msgspec
 
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import upper
-from pileus.services.cloudformation import graph
 from pileus.services.cloudformation.changes import differences, replaces, resolve
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog, check_unused, publish
@@ -37,6 +38,7 @@ from pileus.services.cloudformation.resources.resource import ResourceType, Work
 from pileus.services.cloudformation.responses import Response, Responses
 from pileus.services.cloudformation.sections import Template
 from pileus.services.cloudformation.template import Desired, desired, outputs
+from pileus.services.cloudformation.walking import walk
 from pileus.services.context import Cloud
 from pileus.store.interface import Transaction
 
@@ -62,6 +64,14 @@ class StepError(Exception):
         self.reason = reason
 
 
+class ForwardError(Exception):
+    """What was asked for could not be reached."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Run:
     """One operation on one stack, in the process that holds its lease as `owner`. `caller` makes the calls of its
     steps."""
@@ -75,6 +85,8 @@ class Run:
         self.imports = ImportLog(cloud.store, stack)
         self.template = template_of(operation.goal)
         self.journal = Journal(cloud, operation, stack, owner)
+        self.halted = asyncio.Event()
+        """Set when a step has failed: what is waited for elsewhere need not come any more."""
 
     async def execute(self) -> None:
         await {"CREATE": self._create, "UPDATE": self._update, "DELETE": self._delete}[self.operation.kind]()
@@ -87,14 +99,13 @@ class Run:
                 await self._forward()
                 await self._succeed("CREATE_COMPLETE")
                 return
-            except StepError as error:
-                reason = _failed("create", [error.logical_id]) if error.logical_id else error.reason
+            except ForwardError as error:
                 if self.stack.on_failure == "DO_NOTHING":
-                    await self.journal.mark("CREATE_FAILED", reason)
+                    await self.journal.mark("CREATE_FAILED", error.reason)
                     return
                 status = "DELETE_IN_PROGRESS" if self.stack.on_failure == "DELETE" else "ROLLBACK_IN_PROGRESS"
                 self.operation.phase = "rollback"
-                await self.journal.mark(status, f"{reason} Rollback requested by user.")
+                await self.journal.mark(status, f"{error.reason} Rollback requested by user.")
         done = "DELETE" if self.stack.on_failure == "DELETE" else "ROLLBACK"
         failed = await self._delete_all(self.resources.values())
         if failed:
@@ -113,12 +124,10 @@ class Run:
                 operation.garbage += [item for name, item in self.resources.items() if name not in wanted]
                 operation.phase = "cleanup"
                 await self._succeed("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-            except StepError as error:
-                verb = "update" if operation.before.get(error.logical_id) else "create"
-                reason = _failed(verb, [error.logical_id]) if error.logical_id else error.reason
+            except ForwardError as error:
                 operation.phase = "rollback"
                 operation.garbage = []
-                await self.journal.mark("UPDATE_ROLLBACK_IN_PROGRESS", reason)
+                await self.journal.mark("UPDATE_ROLLBACK_IN_PROGRESS", error.reason)
         if operation.phase == "rollback":
             try:
                 await self._restore()
@@ -167,11 +176,21 @@ class Run:
         try:
             wanted = self._wanted()
         except TemplateError as problem:
-            raise StepError("", problem.message) from None
-        for item in wanted.values():
+            raise ForwardError(problem.message) from None
+
+        async def step(name: str) -> None:
             if deadline is not None and self.cloud.clock.time() > deadline:
-                raise StepError(item.logical_id, "Stack creation time exceeded the specified timeout")
-            await self._reconcile(item, scope)
+                raise StepError(name, "Stack creation time exceeded the specified timeout")
+            await self._reconcile(wanted[name], scope)
+
+        requirements = {name: item.requires for name, item in wanted.items()}
+        failures = await walk(requirements, step, StepError, self.halted.set)
+        if failures:
+            before = self.operation.before
+            names = [error.logical_id for error in failures if isinstance(error, StepError)]
+            verbs = {"create": [name for name in names if not before.get(name)],
+                     "update": [name for name in names if before.get(name)]}  # fmt: skip
+            raise ForwardError(" ".join(_failed(verb, named) for verb, named in verbs.items() if named))
 
     async def _reconcile(self, item: Desired, scope: Scope) -> None:
         kind = TYPES[item.type]
@@ -317,20 +336,23 @@ class Run:
     async def _delete_all(self, resources: Iterable[Resource], retain: Iterable[str] = ()) -> list[str]:
         """Logical ids of those that could not be deleted. Nothing goes before what requires it."""
         by_key = {(item.logical_id, item.physical_id): item for item in resources}
-        order = _order(by_key.values())
+        users: dict[str, set[str]] = {name: set() for name, _ in reversed(by_key)}
+        for item in by_key.values():
+            for need in item.requires:
+                users.setdefault(need, set()).add(item.logical_id)
         failed: list[str] = []
-        kept: set[str] = set()
-        for logical_id in reversed(order):
-            for item in [item for item in by_key.values() if item.logical_id == logical_id]:
-                if logical_id in kept:
-                    failed.append(logical_id)
-                    continue
+
+        async def step(name: str) -> None:
+            for item in [item for item in by_key.values() if item.logical_id == name]:
                 try:
-                    await self._remove(item, skip=logical_id in retain)
+                    if users[name].isdisjoint(failed):
+                        await self._remove(item, skip=name in retain)
+                        continue
                 except StepError:
-                    failed.append(logical_id)
-            if logical_id in failed:
-                kept.update(need for item in by_key.values() if item.logical_id == logical_id for need in item.requires)
+                    pass
+                failed.append(name)
+
+        await walk(users, step, StepError)
         return failed
 
     async def _remove(self, item: Resource, *, skip: bool) -> None:
@@ -402,7 +424,7 @@ class Run:
         return Work(
             call, self.stack.region, self.stack.account, self.stack.name, resource.logical_id,
             resource.properties, suffix=resource.suffix, resumed=resumed, remember=remember,
-            type=resource.type, stack_id=self.stack.id, answer=self._answer,
+            type=resource.type, stack_id=self.stack.id, answer=self._answer, pause=self._pause,
             physical_id=resource.physical_id, site=f"{scheme}://{{}}.localhost:{settings.port}",
         )  # fmt: skip
 
@@ -413,6 +435,15 @@ class Run:
             (f"{prefix}stack-name", self.stack.name), (f"{prefix}stack-id", self.stack.id),
             (f"{prefix}logical-id", resource.logical_id),
         )  # fmt: skip
+
+    async def _pause(self, seconds: float) -> None:
+        if self.operation.kind == "DELETE" or self.operation.phase != "forward":
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.halted.wait(), seconds)
+            verb = "creation" if self.operation.kind == "CREATE" else "update"
+            raise TemplateError(f"Resource {verb} cancelled")
 
     async def _answer(self, seconds: float) -> Response:
         return await self.cloud.part(Responses).open(seconds)
@@ -445,7 +476,7 @@ class Run:
             await self.journal.mark(status, also=self._publish)
         except (TemplateError, AWSError) as error:
             stack.version, stack.outputs, stack.status = earlier
-            raise StepError("", error.message) from None
+            raise ForwardError(error.message) from None
 
     def _publish(self, tx: Transaction) -> None:
         publish(tx, self.stack, self.stack.outputs)
@@ -462,15 +493,6 @@ def _renewed(resource: Resource, item: Desired, properties: dict[str, Any]) -> R
         resource, properties=properties, metadata=item.metadata, requires=list(item.requires), reason="",
         deletion_policy=item.deletion_policy, update_replace_policy=item.update_replace_policy,
     )  # fmt: skip
-
-
-def _order(resources: Iterable[Resource]) -> list[str]:
-    requirements = {item.logical_id: item.requires for item in resources}
-    try:
-        return graph.order(requirements)
-    except graph.CycleError:
-        # Two versions of a template, mixed by a rollback that failed, can want opposite orders.
-        return list(requirements)
 
 
 def scope_of(

@@ -88,7 +88,7 @@ async def _answered(work: Work, event: dict[str, Any], answer: Answer, seconds: 
                     return said
                 if ended and (failure := _failure(calling)):
                     raise TemplateError(f"The custom resource's function failed without an answer: {failure}")
-                await asyncio.sleep(pause)
+                await work.pause(pause)
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 1.2)
     except TimeoutError:
         raise TemplateError(

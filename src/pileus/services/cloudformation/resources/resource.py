@@ -59,6 +59,9 @@ class Work:
     site: str = "http://{}.localhost"
     """Where a bucket answers as a website."""
     remember: Callable[[str], Awaitable[None]] = _nobody
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Waits for what may take long. Raises TemplateError where it need not come any more, because another of the
+    stack's resources has failed."""
     answer: Callable[[float], Awaitable[Answer]] = _no_answer
     """Opens a place where a custom resource may answer for so many seconds."""
 
