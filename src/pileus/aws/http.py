@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -30,10 +30,7 @@ class Request:
     @property
     def host(self) -> str:
         """The Host header without its port, lower case."""
-        host = self.headers.get("host", "").lower()
-        if host.startswith("["):
-            return host.partition("]")[0] + "]"
-        return host.partition(":")[0]
+        return _host(self.headers.get("host", ""))
 
     @cached_property
     def path(self) -> str:
@@ -52,6 +49,14 @@ class Request:
         return None
 
 
+@lru_cache(maxsize=1024)
+def _host(header: str) -> str:
+    host = header.lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
 def parse_query(query: str) -> list[tuple[str, str]]:
     """Pairs of a query string, `+` kept as it is (SigV4 writes a space as %20). Bytes that are no UTF-8 come as
     surrogates."""
@@ -59,11 +64,12 @@ def parse_query(query: str) -> list[tuple[str, str]]:
     for piece in query.split("&"):
         if piece:
             name, _, value = piece.partition("=")
-            pairs.append((_decode(name), _decode(value)))
+            pairs.append((decoded(name), decoded(value)))
     return pairs
 
 
-def _decode(text: str) -> str:
+def decoded(text: str) -> str:
+    """Without its percent escapes; bytes that are no UTF-8 come as surrogates."""
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
 
 

@@ -63,7 +63,7 @@ class Gateway:
         except (ValueError, bodies.TooLongError):
             route = s3_routes().find(request, bucket)
         asked = route.labels.get("Bucket") if route.service == "s3" else None
-        if asked:
+        if asked and ("origin" in request.headers or request.method == "OPTIONS"):
             return await sites.with_bucket_cors(
                 self.cloud, asked, request, self._answer(request, route, identifier, form)
             )

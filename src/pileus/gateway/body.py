@@ -119,7 +119,7 @@ class Hashed:
     @property
     def whole(self) -> bytes | None:
         data = self._body.whole
-        if data is not None:
+        if data or (data is not None and self._digest != EMPTY_SHA256):
             self._check(hashlib.sha256(data).hexdigest())
         return data
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote_to_bytes
 
 from botocore.model import OperationModel
 
-from pileus.aws.http import Request
+from pileus.aws.http import Request, decoded
 from pileus.aws.model import service_model
 from pileus.security.signature import claimed_service
 from pileus.services import all_services
@@ -117,7 +117,7 @@ class _RestOperation(NamedTuple):
                 return False
         if not names.issuperset(self.required_query):
             return False
-        return all(name in request.headers for name in self.required_headers)
+        return not self.required_headers or all(name in request.headers for name in self.required_headers)
 
 
 def _rest_operation(model: OperationModel) -> _RestOperation:
@@ -215,12 +215,12 @@ class S3Routes:
         path = request.raw_path[1:]
         if bucket is None:
             first, _, path = path.partition("/")
-            bucket = unquote_to_bytes(first).decode("utf-8", "surrogateescape")
+            bucket = decoded(first)
         labels = {}
         if bucket:
             labels["Bucket"] = bucket
         if path:
-            labels["Key"] = unquote_to_bytes(path).decode("utf-8", "surrogateescape")
+            labels["Key"] = decoded(path)
         level = 2 if path else 1 if bucket else 0
         names = _parameter_names(request)
         entries = self._entries if names else self._without_query

@@ -66,8 +66,6 @@ async def function_url(cloud: Cloud, identifier: str, request: Request) -> Respo
 
 async def with_bucket_cors(cloud: Cloud, bucket: str, request: Request, answer: Awaitable[Response]) -> Response:
     """S3's answer with the headers that the bucket's CORS rules give; a preflight is answered by the rules alone."""
-    if "origin" not in request.headers and request.method != "OPTIONS":
-        return await answer
     if request.method == "OPTIONS":
         answer.close()  # type: ignore[attr-defined]
         return cors.preflight(cloud, bucket, request)

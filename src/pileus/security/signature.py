@@ -86,7 +86,11 @@ def is_signed(request: Request) -> bool:
 
 def claimed_service(request: Request) -> str:
     """The service in the credential scope, empty where there is none: a hint for routing, checked later."""
-    text = request.headers.get("authorization", "")
+    text = request.headers.get("authorization")
+    if text:
+        scope = _scope(text[:-64]) if len(text) <= _SHORT else None
+        if scope is not None:
+            return scope[3]
     found = _SCOPE.search(text) if text else _SCOPE_IN_QUERY.search(request.query)
     return found.group(1) if found else ""
 
@@ -323,13 +327,13 @@ def _trim(value: str) -> str:
 
 def canonical_path(raw_path: str, service: str) -> str:
     """S3 takes the path as it is, encoded once; all others normalise it and encode what was sent once more."""
-    if raw_path == "/":
-        return "/"
-    if service in _S3_NAMES:
-        return quote(unquote_to_bytes(raw_path), safe="/-_.~")
-    return quote(_normalise(raw_path), safe="/-_.~")
+    path = raw_path if service in _S3_NAMES else _normalise(raw_path)
+    if _PLAIN_PATH.match(path):
+        return path
+    return quote(unquote_to_bytes(path) if service in _S3_NAMES else path, safe="/-_.~")
 
 
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*\Z")
 _S3_NAMES = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
 
 

@@ -16,7 +16,11 @@ def pack(*elements: Element) -> bytes:
     packed = b""
     for element in elements:
         if isinstance(element, str):
-            packed += b"\2%b\0" % _pack_str(element)
+            try:
+                body = element.encode()
+            except UnicodeEncodeError:
+                body = element.encode("utf-8", "surrogatepass")
+            packed += b"\2%b\0" % (body.replace(b"\0", b"\0\xff") if b"\0" in body else body)
         elif isinstance(element, bytes):
             packed += b"\1%b\0" % element.replace(b"\0", b"\0\xff")
         elif element is None:
@@ -26,14 +30,6 @@ def pack(*elements: Element) -> bytes:
         else:
             raise TypeError(f"a key cannot hold {type(element).__name__}")
     return packed
-
-
-def _pack_str(text: str) -> bytes:
-    try:
-        body = text.encode()
-    except UnicodeEncodeError:
-        body = text.encode("utf-8", "surrogatepass")
-    return body.replace(b"\0", b"\0\xff") if b"\0" in body else body
 
 
 def _pack_int(number: int) -> bytes:

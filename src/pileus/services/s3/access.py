@@ -72,20 +72,22 @@ def resource_policies(
     """All that speaks for or against `principal` at a bucket, or at an object of it: at `version`, or at one that the
     request `creates`."""
     found: list[Policy] = []
-    block: dict[str, bool] | None = None
     own = version is None or version.properties.owner == bucket.account
     if bucket.policy:
         policy: Policy | None = parse(bucket.policy)
-        block = public_access.block(cloud.store, bucket)
-        foreign = principal.kind != "service" and principal.account != bucket.account
-        restricted = foreign and block["RestrictPublicBuckets"] and public_access.is_public(parse(bucket.policy))
+        restricted = (
+            principal.account != bucket.account
+            and principal.kind != "service"
+            and public_access.block(cloud.store, bucket)["RestrictPublicBuckets"]
+            and public_access.is_public(parse(bucket.policy))
+        )
         # A bucket's policy grants nothing for objects that another account owns.
         if restricted or not own:
             policy = public_access.denials(parse(bucket.policy))
         if policy is not None:
             found.append(policy)
     if bucket.acls_enabled:
-        block = block or public_access.block(cloud.store, bucket)
+        block = public_access.block(cloud.store, bucket)
         lists = [grants.policy(_counted(bucket.grants, block), "new object" if creates else "bucket")]
         if version is not None:
             lists.append(grants.policy(_counted(version.properties.grants, block), "object"))

@@ -95,7 +95,8 @@ async def receive(
     promised = _decode_md5(md5)
     if body.length is not None and body.length > limit:
         raise too_large(body.length, limit)
-    digests = _Digests({algorithm, declared.algorithm} if declared else {algorithm})
+    also = declared.algorithm if declared is not None else algorithm
+    digests = _Digests((algorithm,) if also is algorithm else (algorithm, also))
     part = Part(1, 0, "", nonce=encryption.new_nonce() if key else b"")
     data: bytes | None = None
     stream = _hashed(body, digests, part, limit)

@@ -134,6 +134,8 @@ def seconds(date: datetime) -> float:
 
 def expiration_member(bucket: Bucket, key: str, version: Version) -> dict[str, str]:
     """The `x-amz-expiration` header of a version that a rule will expire."""
+    if "lifecycle" not in bucket.configurations:
+        return {}
     dated = [
         (at, rule.get("ID", ""))
         for rule in enabled(bucket)

@@ -213,7 +213,7 @@ def _describe(
     if bucket.versioning:
         answer["VersionId"] = version.id
     answer |= lifecycle_rules.expiration_member(bucket, key, version)
-    overrides = {member: request[name] for name, member in _OVERRIDES.items() if request.get(name) is not None}
+    overrides = {_OVERRIDES[name]: request[name] for name in _OVERRIDES.keys() & request.keys()}
     if overrides and context.principal.kind == "anonymous":
         raise AWSError(
             "InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.", status=400
