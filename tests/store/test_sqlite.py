@@ -355,3 +355,62 @@ def test_the_log_stays_short_though_writing_never_pauses(tmp_path: Path, monkeyp
         store.close()
 
     asyncio.run(main())
+
+
+class _FailingConnection(sqlite3.Connection):
+    """Its `at`-th statement fails, as `how` says: alone, or with all that the transaction had written."""
+
+    at = 0
+    how = ""
+    count = 0
+
+    def execute(self, *statement: Any) -> sqlite3.Cursor:
+        self.count += 1
+        if self.count == self.at:
+            if self.how == "all" and self.in_transaction:
+                super().execute("ROLLBACK")
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return super().execute(*statement)
+
+
+@pytest.mark.parametrize("how", ["alone", "all"])
+def test_a_store_that_fails_at_any_step_answers_everyone_and_goes_on(run: Any, how: str) -> None:
+    """Each statement of a group of changes in turn: nobody waits forever, and what was answered is so."""
+    statements = 0
+
+    def put(key: bytes) -> Callable[[Transaction], None]:
+        def change(tx: Transaction) -> None:
+            tx.get(key)
+            tx.put(key, b"1")
+
+        return change
+
+    def look(tx: Transaction) -> None:
+        tx.get(b"absent")
+
+    async def body(store: SQLiteStore) -> None:
+        nonlocal statements
+        usual = store._writer
+        broken = sqlite3.connect(
+            store._path, timeout=0, isolation_level=None, check_same_thread=False, factory=_FailingConnection
+        )
+        store._writer = broken
+        for at in range(1, 40):
+            broken.at, broken.how, broken.count = at, how, 0
+            names = [b"%d-%d" % (at, number) for number in range(3)]
+            changes = [look, *map(put, names), look]
+            async with asyncio.timeout(5):
+                answers = await asyncio.gather(*map(store.transact, changes), return_exceptions=True)
+                for name, answer in zip(names, answers[1:-1], strict=True):
+                    assert isinstance(answer, StoreFullError) == (store.get(name) is None)
+                    assert answer is None or isinstance(answer, StoreFullError)
+                statements = max(statements, broken.count)
+                broken.at = 0
+                await store.transact(put(b"after-%d" % at))
+        broken.close()
+        store._writer = usual
+
+    run(body)
+    assert 10 < statements < 40, "each one had its turn"

@@ -231,9 +231,11 @@ class SQLiteStore:
                 self._maintenance = loop.call_later(_CHECKPOINT_SECONDS, self._maintain, loop)
             return
         group, self._pending = self._pending[:_GROUP], self._pending[_GROUP:]
+        if self._writer.in_transaction:
+            self._rollback()  # what could not be rolled back when it failed
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if not _is_busy(error):
                 _fail(group, _translate(error))
                 loop.call_soon(self._next_group, loop)
@@ -252,11 +254,33 @@ class SQLiteStore:
             self._writer.execute("PRAGMA busy_timeout = 0")
 
     def _begun(self, loop: asyncio.AbstractEventLoop, group: list[_Pending], failed: BaseException | None) -> None:
+        succeeded: list[_Pending] = []
+        written = 0
+        watched = False
+        if failed is None:
+            try:
+                written, watched = self._run(group, succeeded)
+            except Exception as error:
+                failed = error
         if failed is not None:
+            # Nothing of the group is kept, and everyone is told: who is forgotten here would wait forever.
+            self._rollback()
             _fail(group, _translate(failed))
             loop.call_soon(self._next_group, loop)
             return
-        succeeded: list[_Pending] = []
+        self._unlooked += written
+        if not written:
+            self._rollback()
+            self._finish(loop, succeeded, None)
+        elif self._durability == "relaxed":
+            self._finish(loop, succeeded, self._commit(watched))
+        else:
+            committing = loop.run_in_executor(self._thread, self._commit, watched)
+            committing.add_done_callback(lambda done: self._finish(loop, succeeded, done.exception() or done.result()))
+
+    def _run(self, group: list[_Pending], succeeded: list[_Pending]) -> tuple[int, bool]:
+        """How many pages were written, at most, and whether watched keys were. Raises sqlite3.Error, and what a change
+        raised, where the whole transaction is lost: SQLite itself rolls it back when the disk is full."""
         written = 0
         watched = False
         for pending in group:
@@ -269,11 +293,9 @@ class SQLiteStore:
                 try:
                     tx.undo()
                 except sqlite3.Error as broken:
-                    # SQLite itself rolled the whole transaction back (a full disk): nothing of the group is kept.
-                    _fail(group, _translate(error if isinstance(error, sqlite3.Error) else broken))
-                    self._rollback()
-                    loop.call_soon(self._next_group, loop)
-                    return
+                    raise (error if isinstance(error, sqlite3.Error) else broken) from None
+                if not self._writer.in_transaction:
+                    raise
                 if not pending.future.done():
                     pending.future.set_exception(_translate(error))
             else:
@@ -281,15 +303,7 @@ class SQLiteStore:
                 written += tx.pages
                 watched = watched or tx.watched
                 succeeded.append(pending)
-        self._unlooked += written
-        if not written:
-            self._writer.execute("ROLLBACK")
-            self._finish(loop, succeeded, None)
-        elif self._durability == "relaxed":
-            self._finish(loop, succeeded, self._commit(watched))
-        else:
-            committing = loop.run_in_executor(self._thread, self._commit, watched)
-            committing.add_done_callback(lambda done: self._finish(loop, succeeded, done.result()))
+        return written, watched
 
     def _commit(self, watched: bool) -> BaseException | None:
         try:
@@ -302,7 +316,8 @@ class SQLiteStore:
 
     def _rollback(self) -> None:
         if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # tried again before the next group
+                self._writer.execute("ROLLBACK")
 
     def _finish(self, loop: asyncio.AbstractEventLoop, group: list[_Pending], failed: BaseException | None) -> None:
         if failed is not None:
@@ -345,7 +360,7 @@ class SQLiteStore:
             with self._connected() as connection:
                 _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 self._log_is_long = pages >= _LOG_LIMIT_PAGES
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             log.warning("the log was not written back, and will be tried again: %s", error)
         finally:
             self._checkpointing = False
@@ -356,11 +371,11 @@ class SQLiteStore:
             with self._connected() as connection:
                 connection.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT_MS}")
                 connection.execute("PRAGMA wal_checkpoint(RESTART)")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             log.warning("the log was not begun anew, and will be tried again: %s", error)
 
     def _connected(self) -> contextlib.closing[sqlite3.Connection]:
-        """A connection for the checkpoint thread. Raises sqlite3.OperationalError."""
+        """A connection for the checkpoint thread. Raises sqlite3.Error."""
         connection = self._connect()
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
         return contextlib.closing(connection)
