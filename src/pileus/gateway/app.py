@@ -53,7 +53,10 @@ class Gateway:
         if bucket is not None and sites.wants_website(self.cloud, bucket, host, request):
             return await sites.serve_website(self.cloud, bucket, request)
         if bucket is None and sites.is_visit(request):
-            return await sites.show_the_way(self.cloud, host, request)
+            response = await sites.show_the_way(self.cloud, host, request)
+            if "origin" in request.headers and response.status == 200:
+                cors.allow(response)
+            return response
         identifier = new_request_id()
         form = b""
         try:
