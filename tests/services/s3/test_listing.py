@@ -50,7 +50,7 @@ def test_listings_show_what_they_are_defined_to(
                 versions.add(tx, bucket, key, Version("", number, 0.0, Properties("1")), None)
 
         await store.transact(fill)
-        found = [entry.name for entry in listing.walk(store, bucket.name, prefix, delimiter, after)]
+        found = [name for name, _ in listing.walk(store, bucket.name, prefix, delimiter, after)]
         store.close()
         return found
 

@@ -16,6 +16,7 @@ from pileus.gateway.protocols.xml import MalformedXMLError, escape
 
 _TYPE = "text/xml"
 _DEEPEST = 32
+_ENCODER = xml.Encoder()
 
 
 def fields_of(request: Request, body: bytes) -> dict[str, str]:
@@ -45,7 +46,7 @@ class Query:
         out = [f'<{name}Response xmlns="{self._namespace}">']
         shape = self._model.output_shape
         if shape is not None:
-            xml.write(out, shape.serialization.get("resultWrapper", f"{name}Result"), shape, answer)
+            out.append(_ENCODER.write(shape.serialization.get("resultWrapper", f"{name}Result"), shape, answer))
         out.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{name}Response>")
         return Response(200, {"content-type": _TYPE, "x-amzn-requestid": request_id}, "".join(out).encode())
 

@@ -49,6 +49,8 @@ _ROOTS = {
 }
 
 
+_ENCODER = xml.Encoder(xml.moment_in_milliseconds)
+
 # Statuses of success that the model does not tell.
 _STATUSES = {"PutBucketPolicy": 204}
 
@@ -122,9 +124,8 @@ class RestXML:
             # <LocationConstraint>EU</LocationConstraint>: the root is its only member.
             text = escape(str(value.get(name) or ""))
             return f'{DECLARATION}<{name} xmlns="{_NAMESPACE}">{text}</{name}>'.encode()
-        out = [DECLARATION]
-        xml.write(out, name, shape, value, f' xmlns="{_NAMESPACE}"')
-        return "".join(out).encode("utf-8", "surrogatepass")
+        text = _ENCODER.write(name, shape, value, f' xmlns="{_NAMESPACE}"')
+        return f"{DECLARATION}{text}".encode("utf-8", "surrogatepass")
 
 
 def write_error(service: str, error: AWSError, request_id: str, request: Request) -> Response:
@@ -139,9 +140,8 @@ def write_error(service: str, error: AWSError, request_id: str, request: Request
         return Response(status, headers, b"")
     headers["content-type"] = _TYPE
     members = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.members.items())
-    resource = "" if "Resource" in error.members else f"<Resource>{escape(request.raw_path)}</Resource>"
     body = (
         f"{DECLARATION}<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{members}"
-        f"{resource}<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
+        f"<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
     )
     return Response(status, headers, body.encode("utf-8", "surrogateescape"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from datetime import datetime
-from functools import cache, cached_property
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -124,55 +125,166 @@ def scalar(shape: Shape, text: str) -> Any:
 
 # Writing
 
-_ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("\r", "&#13;"))
-
 
 def escape(text: str) -> str:
-    for character, entity in _ESCAPES:
-        if character in text:
-            text = text.replace(character, entity)
+    """Spelled out: most texts hold none of these, and a listing asks some thousand times."""
+    if "&" in text:
+        text = text.replace("&", "&amp;")
+    if "<" in text:
+        text = text.replace("<", "&lt;")
+    if ">" in text:
+        text = text.replace(">", "&gt;")
+    if '"' in text:
+        text = text.replace('"', "&quot;")
+    if "\r" in text:
+        text = text.replace("\r", "&#13;")
     return text
 
 
-def write(out: list[str], name: str, shape: Shape, value: Any, attributes: str = "") -> None:
-    """Appends the element `name` with `value` by `shape`."""
-    _writer(name, shape, attributes)(out, value)
+Write = Callable[[Any], str]
+Moment = Callable[[datetime], str]
+_MANY = 16
+_NUL = "\0"
 
 
-Writer = Callable[[list[str], Any], None]
+def moment(value: datetime) -> str:
+    return str(format_timestamp(value, "iso8601"))
 
 
-@cache
-def _writer(name: str, shape: Shape, attributes: str = "") -> Writer:
-    """Writers are made of the shapes once: a listing has thousands of elements of a few shapes."""
-    begin, end = f"<{name}{attributes}>", f"</{name}>"
-    match shape.type_name:
-        case "structure":
-            return _Structure(name, shape, attributes)
-        case "list":
-            return _enclosed(begin, _items(shape.member.serialization.get("name", "member"), shape), end)
-        case "map":
-            return _enclosed(begin, _entries("entry", shape), end)
-        case _:
-            return lambda out, value: out.append(f"{begin}{escape(text_of(shape, value))}{end}")
+@lru_cache(maxsize=4096)
+def moment_in_milliseconds(value: datetime) -> str:
+    """As S3 writes them, zeros included. What lies in one listing was often written at the same time."""
+    return f"{value.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
-class _Structure:
+class Encoder:
+    """Writes values by their shapes, timestamps as `moment` has them.
+
+    What writes a shape is made once: a listing has thousands of elements of a few shapes.
+    """
+
+    def __init__(self, moment: Moment = moment) -> None:
+        self._moment = moment
+        self._made: dict[tuple[str, Shape, str], Writer] = {}
+
+    def write(self, name: str, shape: Shape, value: Any, attributes: str = "") -> str:
+        """The element `name` with `value` by `shape`."""
+        return self.writer(name, shape, attributes).one(value)
+
+    def writer(self, name: str, shape: Shape, attributes: str = "") -> Writer:
+        known = self._made.get((name, shape, attributes))
+        if known is None:
+            known = self._made[name, shape, attributes] = self._make(name, shape, attributes)
+        return known
+
+    def _make(self, name: str, shape: Shape, attributes: str) -> Writer:
+        begin, end = f"<{name}{attributes}>", f"</{name}>"
+        match shape.type_name:
+            case "structure":
+                return _Structure(self, name, shape, attributes)
+            case "list":
+                return _Enclosed(begin, self._items(shape.member.serialization.get("name", "member"), shape), end)
+            case "map":
+                return _Enclosed(begin, self._entries("entry", shape), end)
+            case "timestamp" if shape.serialization.get("timestampFormat", "iso8601") == "iso8601":
+                return _Enclosed(begin, Writer(self._moment), end)
+            case "integer" | "long":
+                return _Enclosed(begin, Writer(str), end)
+            case "string":
+                return _String(begin, shape, end)
+            case _:
+                return _Enclosed(begin, Writer(lambda value: escape(text_of(shape, value))), end)
+
+    def member(self, wire: str, member: Shape) -> Writer:
+        """What writes a member of a structure."""
+        if member.serialization.get("flattened"):
+            if member.type_name == "list":
+                element = member.member.serialization.get("name", wire)
+                return self._items(wire if "name" in member.serialization else element, member)
+            if member.type_name == "map":
+                return self._entries(wire, member)
+        return self.writer(wire, member)
+
+    def _items(self, element: str, shape: Shape) -> Writer:
+        return _Items(self.writer(element, shape.member))
+
+    def _entries(self, entry: str, shape: Shape) -> Writer:
+        write_key = self.writer(_wire("key", shape.key), shape.key).one
+        write_value = self.writer(_wire("value", shape.value), shape.value).one
+        begin, end = f"<{entry}>", f"</{entry}>"
+        return Writer(
+            lambda value: "".join([f"{begin}{write_key(key)}{write_value(item)}{end}" for key, item in value.items()])
+        )
+
+
+class Writer:
+    """What writes one value of a shape, and many."""
+
+    def __init__(self, one: Write) -> None:
+        self.one = one
+
+    def many(self, values: list[Any]) -> list[str]:
+        return [self.one(value) for value in values]
+
+
+class _Enclosed(Writer):
+    def __init__(self, begin: str, inner: Writer, end: str) -> None:
+        write = inner.one
+        super().__init__(lambda value: f"{begin}{write(value)}{end}")
+
+
+class _String(Writer):
+    def __init__(self, begin: str, shape: Shape, end: str) -> None:
+        super().__init__(
+            lambda value: f"{begin}{escape(value if isinstance(value, str) else text_of(shape, value))}{end}"
+        )
+        self._begin = begin
+        self._end = end
+
+    def many(self, values: list[Any]) -> list[str]:
+        """All of them escaped as one text."""
+        try:
+            joined = escape(_NUL.join(values))
+        except TypeError:  # not all of them are texts
+            return super().many(values)
+        written = f"{self._begin}{joined.replace(_NUL, f'{self._end}{_NUL}{self._begin}')}{self._end}".split(_NUL)
+        return written if len(written) == len(values) else super().many(values)
+
+
+class _Items(Writer):
+    def __init__(self, item: Writer) -> None:
+        super().__init__(self._one)
+        self._item = item
+
+    def _one(self, value: list[Any]) -> str:
+        if len(value) < _MANY:
+            return "".join([self._item.one(item) for item in value])
+        return "".join(self._item.many(value))
+
+    def many(self, values: list[Any]) -> list[str]:
+        items = [item for value in values for item in value]
+        written = iter(self._item.many(items) if items else ())
+        return ["".join(islice(written, len(value))) for value in values]
+
+
+class _Structure(Writer):
     """The members' writers are found at the first use: a shape may hold itself."""
 
-    def __init__(self, name: str, shape: Shape, attributes: str) -> None:
-        self._name = name
-        self._attributes = attributes
+    def __init__(self, encoder: Encoder, name: str, shape: Shape, attributes: str) -> None:
+        super().__init__(self._one)
+        self._encoder = encoder
+        self._begin = f"<{name}{attributes}"
         self._shape = shape
         self._end = f"</{name}>"
 
     @cached_property
-    def _members(self) -> list[tuple[str, Writer]]:
-        return [
-            (name, _member_writer(_wire(name, member), member))
+    def _members(self) -> list[tuple[str, Writer, Write]]:
+        found = [
+            (name, self._encoder.member(_wire(name, member), member))
             for name, member in self._shape.members.items()
             if "location" not in member.serialization and not member.serialization.get("xmlAttribute")
         ]
+        return [(name, writer, writer.one) for name, writer in found]
 
     @cached_property
     def _marks(self) -> list[tuple[str, str]]:
@@ -180,64 +292,35 @@ class _Structure:
         members = self._shape.members.items()
         return [(name, _wire(name, member)) for name, member in members if member.serialization.get("xmlAttribute")]
 
-    def __call__(self, out: list[str], value: Any) -> None:
-        attributes = self._attributes
+    def _one(self, value: Any) -> str:
+        begin = self._begin
         for name, wire in self._marks:
             if value.get(name) is not None:
-                attributes += f' xmlns:xsi="{_XSI}" {wire}="{escape(value[name])}"'
-        out.append(f"<{self._name}{attributes}>")
-        for name, writer in self._members:
-            item = value.get(name)
-            if item is not None:
-                writer(out, item)
-        out.append(self._end)
+                begin += f' xmlns:xsi="{_XSI}" {wire}="{escape(value[name])}"'
+        find = value.get
+        inner = "".join([write(item) for name, _, write in self._members if (item := find(name)) is not None])
+        return f"{begin}>{inner}{self._end}"
+
+    def many(self, values: list[Any]) -> list[str]:
+        """Member by member, where all have the same."""
+        names = list(values[0])
+        if self._marks or any(list(value) != names for value in values):
+            return super().many(values)
+        columns = []
+        for name, writer, _ in self._members:
+            if name in names:
+                column = [value[name] for value in values]
+                if None in column:
+                    return super().many(values)
+                columns.append(writer.many(column))
+        if not columns:
+            return super().many(values)
+        begin, end = f"{self._begin}>", self._end
+        return [f"{begin}{''.join(row)}{end}" for row in zip(*columns, strict=True)]
 
 
 def _wire(name: str, member: Shape) -> str:
     return str(member.serialization.get("name", name))
-
-
-def _member_writer(wire: str, member: Shape) -> Writer:
-    if member.serialization.get("flattened"):
-        if member.type_name == "list":
-            element = member.member.serialization.get("name", wire)
-            return _items(wire if "name" in member.serialization else element, member)
-        if member.type_name == "map":
-            return _entries(wire, member)
-    return _writer(wire, member)
-
-
-def _enclosed(begin: str, inner: Writer, end: str) -> Writer:
-    def enclosed(out: list[str], value: Any) -> None:
-        out.append(begin)
-        inner(out, value)
-        out.append(end)
-
-    return enclosed
-
-
-def _items(element: str, shape: Shape) -> Writer:
-    writer = _writer(element, shape.member)
-
-    def items(out: list[str], value: Any) -> None:
-        for item in value:
-            writer(out, item)
-
-    return items
-
-
-def _entries(entry: str, shape: Shape) -> Writer:
-    key_writer = _writer(_wire("key", shape.key), shape.key)
-    value_writer = _writer(_wire("value", shape.value), shape.value)
-
-    def entries(out: list[str], value: Any) -> None:
-        for key, item in value.items():
-            out.append(f"<{entry}>")
-            key_writer(out, key)
-            value_writer(out, item)
-            out.append(f"</{entry}>")
-
-    return entries
 
 
 def text_of(shape: Shape, value: Any, timestamp_format: str = "iso8601") -> str:

@@ -103,9 +103,9 @@ async def _apply(cloud: Cloud, bucket: Bucket, rules: list[Mapping[str, Any]]) -
 
 def _page(cloud: Cloud, bucket: Bucket, after: str) -> list[tuple[str, Version]]:
     page: list[tuple[str, Version]] = []
-    for entry in listing.walk(cloud.store, bucket.name, "", after=after, markers=True):
-        if entry.version is not None:
-            page.append((entry.name, entry.version))
+    for key, version in listing.walk(cloud.store, bucket.name, "", after=after, markers=True):
+        if version is not None:
+            page.append((key, version))
         if len(page) >= _GROUP:
             break
     return page

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from itertools import islice
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
@@ -22,6 +24,8 @@ _PAGE = 1000
 _MANY = 256
 _FEW = 4
 """Keys read at once, and how many where the next may begin a common prefix, whose keys are not looked at."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
+"""Of what nothing is percent-encoded."""
 Decode = Callable[[bytes], Version]
 _decode: Decode = msgspec.msgpack.Decoder(Version).decode
 
@@ -48,11 +52,8 @@ class _Listed(msgspec.Struct):
 _decode_listed = cast(Decode, msgspec.msgpack.Decoder(_Listed).decode)
 
 
-class Entry(NamedTuple):
-    """A key with its newest version, or a common prefix without one."""
-
-    name: str
-    version: Version | None
+Entry = tuple[str, Version | None]
+"""A key with its newest version, or a common prefix without one."""
 
 
 def _bound(bucket: str, start: str) -> bytes:
@@ -89,14 +90,14 @@ def walk(
             if at < 0:
                 version = decode(raw)
                 if markers or not version.delete_marker:
-                    yield Entry(key, version)
+                    yield key, version
                 continue
             common = key[: at + len(delimiter)]
             # A listing that stopped at a common prefix, or inside of it, has shown it.
             if not after.startswith(common):
                 if not markers and decode(raw).delete_marker:
                     continue
-                yield Entry(common, None)
+                yield common, None
             position = _bound(bucket, common) + b"\xff"
             size = few
             break
@@ -117,11 +118,10 @@ def _page(context: Context, request: Mapping[str, Any], after: str) -> _Page:
     if limit == 0:
         return _Page(entries, False)
     prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
-    for entry in walk(context.store, request["Bucket"], prefix, delimiter, after, decode=_decode_listed):
-        if len(entries) == limit:
-            return _Page(entries, True)
-        entries.append(entry)
-    return _Page(entries, False)
+    entries.extend(
+        islice(walk(context.store, request["Bucket"], prefix, delimiter, after, decode=_decode_listed), limit + 1)
+    )
+    return _Page(entries[:limit], len(entries) > limit)
 
 
 def limit_of(request: Mapping[str, Any], member: str = "MaxKeys") -> int:
@@ -158,7 +158,9 @@ class Names:
         self.encoded = encoding == "url"
 
     def __call__(self, name: str) -> str:
-        return quote(name, safe="/", errors="surrogatepass") if self.encoded else name
+        if not self.encoded or _PLAIN.fullmatch(name):
+            return name
+        return quote(name, safe="/", errors="surrogatepass")
 
     def echo(self, request: Mapping[str, Any], *members: str) -> dict[str, Any]:
         """Members of the request that the answer repeats."""
@@ -180,10 +182,16 @@ def _contents(reader: Reader, entries: list[Entry], names: Names, *, owner: bool
     return {"Contents": contents, "CommonPrefixes": prefixes}
 
 
+@lru_cache(maxsize=4096)
+def _moment(seconds: float) -> datetime:
+    """What lies side by side was often written in the same second."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def _item(name: str, version: Version, names: Names) -> dict[str, Any]:
     item: dict[str, Any] = {
         "Key": names(name),
-        "LastModified": datetime.fromtimestamp(version.modified, UTC),
+        "LastModified": _moment(version.modified),
         "ETag": f'"{version.etag}"',
         "Size": version.size,
         "StorageClass": version.properties.storage_class,
@@ -209,7 +217,7 @@ async def list_objects(context: Context, request: Shape) -> Shape:
         **_contents(context.store, page.entries, names, owner=True),
     }
     if page.truncated and request.get("Delimiter"):
-        answer["NextMarker"] = names(page.entries[-1].name)
+        answer["NextMarker"] = names(page.entries[-1][0])
     return answer
 
 
@@ -243,7 +251,7 @@ async def list_objects_v2(context: Context, request: Shape) -> Shape:
     if token is not None:
         answer["ContinuationToken"] = token
     if page.truncated:
-        answer["NextContinuationToken"] = paging.encode((page.entries[-1].name,))
+        answer["NextContinuationToken"] = paging.encode((page.entries[-1][0],))
     return answer
 
 
@@ -323,7 +331,7 @@ def _walk_versions(
             if after:
                 yield item
             after = after or (item.version is not None and item.version.id == version_marker)
-    for name, version in walk(reader, bucket, prefix, delimiter, key_marker, markers=True):
+    for name, version in walk(reader, bucket, prefix, delimiter, key_marker, markers=True, decode=_decode_listed):
         if version is None:
             yield _Shown(name, None)
         elif not versioned:
