@@ -259,7 +259,7 @@ def test_retiring_ends_idle_ones_at_once_and_busy_ones_when_done(harness: Harnes
 
     assert json.loads(harness.run(during_a_call()).payload) == 2
     assert json.loads(harness.invoke(function).payload) == 1
-    newer = msgspec.structs.replace(function, revision="2")
+    newer = msgspec.structs.replace(function, modified="2")
     harness.runtime.retire(function.account, function.region, function.name, keep=newer)
     assert json.loads(harness.invoke(function).payload) == 1
 

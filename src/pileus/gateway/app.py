@@ -18,7 +18,7 @@ from pileus.gateway.body import STREAMING_MODES, Chunked, ClientGoneError, Hashe
 from pileus.gateway.dispatch import find, operate
 from pileus.gateway.protocols.checked import protocol_of
 from pileus.gateway.protocols.codec import ERROR_WRITERS, Codec, codec
-from pileus.gateway.protocols.faults import fault, signature_fault
+from pileus.gateway.protocols.faults import fault, signature_fault, too_large
 from pileus.gateway.routing import Route, is_form, read_host, s3_routes, signing_name, tables
 from pileus.metering import units
 from pileus.security import signature, signature_v2
@@ -120,7 +120,7 @@ class Gateway:
             principal = request.principal = self._authenticate_stream(request, service, name, protocol)
             body = await self._read(request, plan.largest_body, service, protocol)
         else:
-            body = form or await self._read(request, plan.largest_body, service, protocol)
+            body = form or await self._read(request, plan.largest_body, service, protocol, name)
             principal = self._authenticate(request, plan, service, body)
             if "content-encoding" in request.headers:
                 try:
@@ -128,7 +128,7 @@ class Gateway:
                 except compression.NotCompressedError as error:
                     raise fault(service, protocol, "not-compressed", str(error)) from None
                 except compression.TooLongError:
-                    raise fault(service, protocol, "too-large") from None
+                    raise too_large(service, protocol, name, plan.largest_body) from None
         operation = find(service, name)
         context = Context(
             cloud=self.cloud,
@@ -223,13 +223,15 @@ class Gateway:
             raise AWSError("MissingContentLength", "You must provide the Content-Length HTTP header.", status=411)
         return Chunked(request.body, mode, int(length), who)
 
-    async def _read(self, request: Request, limit: int, service: str = "", protocol: str = "") -> bytes:
+    async def _read(
+        self, request: Request, limit: int, service: str = "", protocol: str = "", operation: str = ""
+    ) -> bytes:
         try:
             return await bodies.read(request.body, limit)
         except bodies.TooLongError:
             if not service:
                 raise
-            raise fault(service, protocol, "too-large") from None
+            raise too_large(service, protocol, operation, limit) from None
 
     def _error(self, service: str, error: AWSError, identifier: str, request: Request) -> Response:
         return ERROR_WRITERS[protocol_of(service)](service, error, identifier, request)

@@ -129,7 +129,9 @@ def _rest_operation(model: OperationModel) -> _RestOperation:
             constants.append((name, value))
     required: dict[str, list[str]] = {"querystring": [], "header": []}
     shape = model.input_shape
-    for name in shape.required_members if shape is not None else ():
+    # S3 tells operations apart by them; with other services one that is missing is a fault of the request.
+    tells = shape is not None and model.service_model.metadata["protocol"] == "rest-xml"
+    for name in shape.required_members if shape is not None and tells else ():
         serialization = shape.members[name].serialization
         if serialization.get("location") in required:
             required[serialization["location"]].append(serialization.get("name", name))

@@ -36,7 +36,8 @@ class FunctionVersion(msgspec.Struct, frozen=True, cache_hash=True):
 
     `arn` is the qualified one of this version (`…:function:name:7`, `…:function:name:$LATEST`). `code` and `layers` are
     what `Dependencies.code` needs to find their directories: blob keys or paths, with `code_sha256` so that new
-    code is another version here even where the key stays. `revision` is the RevisionId of the configuration.
+    code is another version here even where the key stays. `modified` says when the configuration was last
+    changed: environments begin anew after every change, as on Lambda.
     """
 
     account: str
@@ -50,7 +51,7 @@ class FunctionVersion(msgspec.Struct, frozen=True, cache_hash=True):
     code: str
     code_sha256: str
     logging: Logging
-    revision: str = ""
+    modified: str = ""
     memory_mb: int = 128
     timeout_s: float = 3
     ephemeral_storage_mb: int = 512

@@ -120,6 +120,22 @@ def test_revisions_guard_changes(functions: Any) -> None:
     )
 
 
+def test_tags_leave_another_revision_and_the_environment_as_it_is(functions: Any) -> None:
+    source = "count = 0\ndef handler(event, context):\n    global count\n    count += 1\n    return count\n"
+    arn = functions.create("marked", source)["FunctionArn"]
+    assert functions.invoke("marked") == 1
+    revisions = []
+    for change in (
+        lambda: functions.client.tag_resource(Resource=arn, Tags={"a": "1"}),
+        lambda: functions.client.untag_resource(Resource=arn, TagKeys=["a"]),
+        lambda: None,
+    ):
+        revisions.append(functions.client.get_function_configuration(FunctionName="marked")["RevisionId"])
+        change()
+    assert len(set(revisions)) == 3
+    assert functions.invoke("marked") == 2
+
+
 def test_functions_are_listed_and_deleted(functions: Any, account: Any) -> None:
     for name in ("list-a", "list-b", "list-c"):
         functions.create(name, Publish=name == "list-b")
@@ -240,7 +256,43 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "ResourceNotFoundException",
         "The resource you requested does not exist.",
     ),
-]
+    (
+        "invoke",
+        {"FunctionName": "missing"},
+        "ResourceNotFoundException",
+        "Function not found: {arn}:missing:$LATEST",
+    ),
+    (
+        "create_alias",
+        {"FunctionName": "missing", "Name": "live", "FunctionVersion": "1"},
+        "ResourceNotFoundException",
+        "Function not found: {arn}:missing:1",
+    ),
+    (
+        "untag_resource",
+        {"Resource": "{arn}:missing", "TagKeys": []},
+        "ValidationException",
+        "1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        "create_alias",
+        {"FunctionName": "missing", "Name": "live", "FunctionVersion": "1",
+         "RoutingConfig": {"AdditionalVersionWeights": {"2": 2.0}}},
+        "ValidationException",
+        "1 validation error detected: Value '{2=2.0}' at 'routingConfig.additionalVersionWeights' failed to satisfy"
+        " constraint: Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must"
+        " have value greater than or equal to 0.0]",
+    ),
+    (
+        "create_alias",
+        {"FunctionName": "missing", "Name": "live", "FunctionVersion": "1",
+         "RoutingConfig": {"AdditionalVersionWeights": {"$LATEST": 0.5}}},
+        "ValidationException",
+        "1 validation error detected: Value '{$LATEST=0.5}' at 'routingConfig.additionalVersionWeights' failed to"
+        " satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024,"
+        " Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: [0-9]+]",
+    ),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("operation", "arguments", "code", "message"), REFUSED)
@@ -274,6 +326,27 @@ CREATE_REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "InvalidParameterValueException",
         "The runtime parameter of python3.7 is no longer supported for creating or updating AWS Lambda functions. We"
         " recommend you use a supported runtime while creating or updating functions.",
+    ),
+    (
+        {"Runtime": "PYTHON3.11"},
+        "InvalidParameterValueException",
+        "Value PYTHON3.11 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [python3.11,",
+    ),
+    (
+        {"Runtime": "ruby3.4"},
+        "InvalidParameterValueException",
+        "Value ruby3.4 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [python3.11,",
+    ),
+    (
+        {"Architectures": ["X86_64"]},
+        "ValidationException",
+        "1 validation error detected: Value '[X86_64]' at 'architectures' failed to satisfy constraint: Member must"
+        " satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64]]",
+    ),
+    (
+        {"Code": {"ZipFile": b"PK\x03\x04" + b"\0" * 70_167_211}},
+        "RequestEntityTooLargeException",
+        "Request must be smaller than 70167211 bytes for the CreateFunction operation",
     ),
     (
         {"Environment": {"Variables": {"LARGE": "x" * 4090}}},

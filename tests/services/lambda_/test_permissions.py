@@ -162,6 +162,24 @@ def test_policies_are_kept_as_on_aws(functions: Any) -> None:
         functions.client.get_policy(FunctionName="guarded")
 
 
+def test_a_policy_and_what_it_is_on_have_their_revisions_together(functions: Any) -> None:
+    created = functions.create("guarded", Publish=True)
+    statement = {"FunctionName": "guarded", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
+    revision = functions.client.get_function_configuration(FunctionName="guarded")["RevisionId"]
+    functions.client.add_permission(**statement, StatementId="s1", RevisionId=revision)
+    policy = functions.client.get_policy(FunctionName="guarded")["RevisionId"]
+    assert policy == functions.client.get_function_configuration(FunctionName="guarded")["RevisionId"] != revision
+    alias = functions.client.create_alias(FunctionName="guarded", Name="live", FunctionVersion=created["Version"])
+    on_alias = {**statement, "Qualifier": "live", "StatementId": "s1"}
+    with pytest.raises(functions.client.exceptions.PreconditionFailedException):
+        functions.client.add_permission(**on_alias, RevisionId=policy)
+    functions.client.add_permission(**on_alias, RevisionId=alias["RevisionId"])
+    moved = functions.client.get_policy(FunctionName="guarded", Qualifier="live")["RevisionId"]
+    assert moved == functions.client.get_alias(FunctionName="guarded", Name="live")["RevisionId"] != alias["RevisionId"]
+    functions.client.remove_permission(FunctionName="guarded", Qualifier="live", StatementId="s1", RevisionId=moved)
+    assert functions.client.get_alias(FunctionName="guarded", Name="live")["RevisionId"] != moved
+
+
 def test_listing_and_reading_are_authorised(functions: Any) -> None:
     functions.create("private")
     client = user(functions.account, "nobody").client("lambda")

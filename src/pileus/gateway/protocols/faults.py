@@ -118,13 +118,22 @@ _BY_SERVICE = {
     "dynamodb": _DYNAMODB,
     "dynamodbstreams": _DYNAMODB,
     "logs": {**_JSON, "validation": Fault("InvalidParameterException", 400)},
-    "lambda": {**_JSON, "serialization": Fault("InvalidRequestContentException", 400)},
+    "lambda": {
+        **_JSON,
+        "serialization": Fault("InvalidRequestContentException", 400),
+        "too-large": Fault("RequestEntityTooLargeException", 413),
+    },
 }
 
 
 def fault(service: str, protocol: str, kind: str, message: str = "") -> AWSError:
     row = (_BY_SERVICE.get(service) or _BY_PROTOCOL[protocol])[kind]
     return AWSError(row.code, row.message or message, status=row.status)
+
+
+def too_large(service: str, protocol: str, operation: str, limit: int) -> AWSError:
+    message = f"Request must be smaller than {limit} bytes for the {operation} operation"
+    return fault(service, protocol, "too-large", message)
 
 
 def signature_fault(service: str, protocol: str, error: SignatureError) -> AWSError:

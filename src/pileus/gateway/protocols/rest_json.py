@@ -80,7 +80,9 @@ class RestJSON:
 
 
 def write_error(service: str, error: AWSError, request_id: str, request: Request) -> Response:
+    # A member that an error says to be None is one that AWS leaves out.
     body = {"Type": "User", "Message": error.message, "message": error.message, **error.members}
+    body = {name: value for name, value in body.items() if value is not None}
     headers = {
         "content-type": _TYPE,
         "x-amzn-requestid": request_id,

@@ -6,6 +6,7 @@ than or equal to 3" is what services built on Coral answer; several are joined b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from botocore.model import Shape
@@ -40,41 +41,84 @@ def _check(shape: Shape, value: Any, path: str, faults: list[str], opaque: froze
             if value.get(name) is not None:
                 _check(member, value[name], _join(path, _lower(name)), faults, opaque)
     elif shape.type_name == "list":
-        _length(value, len(value), limits, path, faults)
-        for index, item in enumerate(value, 1):
-            _check(shape.member, item, f"{path}.{index}.member", faults, opaque)
+        _fail(value, path, _length(len(value), limits), faults)
+        if _is_scalar(shape.member):
+            _check_all(shape.member, value, value, path, "Member", faults, opaque)
+        else:
+            for index, item in enumerate(value, 1):
+                _check(shape.member, item, f"{path}.{index}.member", faults, opaque)
     elif shape.type_name == "map":
-        _length(value, len(value), limits, path, faults)
-        for key, item in value.items():
-            _check(shape.key, key, path, faults, opaque)
-            if item is not None:
+        _fail(value, path, _length(len(value), limits), faults)
+        _check_all(shape.key, value, value, path, "Map keys", faults, opaque)
+        items = {key: item for key, item in value.items() if item is not None}
+        if _is_scalar(shape.value):
+            _check_all(shape.value, value, items.values(), path, "Map value", faults, opaque)
+        else:
+            for key, item in items.items():
                 _check(shape.value, item, f"{path}.{key}.member", faults, opaque)
-    elif shape.type_name == "string":
+    else:
+        _fail("<binary>" if shape.type_name == "blob" else value, path, _constraints(shape, value), faults)
+
+
+def _check_all(
+    shape: Shape, collection: Any, items: Iterable[Any], path: str, who: str, faults: list[str], opaque: frozenset[str]
+) -> None:
+    """What is wrong with one scalar of a collection is said of the whole, with all that its members are held to:
+    recorded of several services."""
+    if shape.name in opaque:
+        return
+    for item in items:
+        constraints = _constraints(shape, item)
+        if not all(holds for _, holds in constraints):
+            texts = ", ".join(text for text, _ in sorted(constraints, key=lambda each: "pattern" in each[0]))
+            _fail(collection, path, [(f"{who} must satisfy constraint: [{texts}]", False)], faults)
+            return
+
+
+def _is_scalar(shape: Shape) -> bool:
+    return shape.type_name not in ("structure", "list", "map")
+
+
+def _constraints(shape: Shape, value: Any) -> list[tuple[str, bool]]:
+    """A scalar's, and whether the value holds them."""
+    limits = shape.metadata
+    found: list[tuple[str, bool]] = []
+    if shape.type_name == "string":
         choices = getattr(shape, "enum", None)
-        if choices and value not in choices:
-            _fault(value, path, f"Member must satisfy enum value set: [{', '.join(choices)}]", faults)
+        if choices:
+            found.append((f"Member must satisfy enum value set: [{', '.join(choices)}]", value in choices))
         pattern = pattern_of(limits)
-        if pattern is not None and not pattern.fullmatch(value):
-            _fault(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}", faults)
-        _length(value, len(value), limits, path, faults)
+        if pattern is not None:
+            text = f"Member must satisfy regular expression pattern: {limits['pattern']}"
+            found.append((text, pattern.fullmatch(value) is not None))
+        found += _length(len(value), limits)
     elif shape.type_name == "blob" and isinstance(value, bytes | str):
-        _length("<binary>", len(value), limits, path, faults)
+        found += _length(len(value), limits)
     elif shape.type_name in ("integer", "long", "double", "float"):
-        if "max" in limits and value > limits["max"]:
-            _fault(value, path, f"Member must have value less than or equal to {limits['max']}", faults)
-        if "min" in limits and value < limits["min"]:
-            _fault(value, path, f"Member must have value greater than or equal to {limits['min']}", faults)
+        if "max" in limits:
+            text = f"Member must have value less than or equal to {limits['max']}"
+            found.append((text, value <= limits["max"]))
+        if "min" in limits:
+            text = f"Member must have value greater than or equal to {limits['min']}"
+            found.append((text, value >= limits["min"]))
+    return found
 
 
-def _length(value: Any, length: int, limits: dict[str, Any], path: str, faults: list[str]) -> None:
-    if "max" in limits and length > limits["max"]:
-        _fault(value, path, f"Member must have length less than or equal to {limits['max']}", faults)
-    if "min" in limits and length < limits["min"]:
-        _fault(value, path, f"Member must have length greater than or equal to {limits['min']}", faults)
+def _length(length: int, limits: dict[str, Any]) -> list[tuple[str, bool]]:
+    found: list[tuple[str, bool]] = []
+    if "max" in limits:
+        found.append((f"Member must have length less than or equal to {limits['max']}", length <= limits["max"]))
+    if "min" in limits:
+        found.append((f"Member must have length greater than or equal to {limits['min']}", length >= limits["min"]))
+    return found
 
 
-def _fault(value: Any, path: str, constraint: str, faults: list[str]) -> None:
-    faults.append(f"Value '{show(value)}' at '{path}' failed to satisfy constraint: {constraint}")
+def _fail(value: Any, path: str, constraints: list[tuple[str, bool]], faults: list[str]) -> None:
+    faults += (
+        f"Value '{show(value)}' at '{path}' failed to satisfy constraint: {text}"
+        for text, holds in constraints
+        if not holds
+    )
 
 
 def show(value: Any) -> str:

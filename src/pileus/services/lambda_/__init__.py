@@ -2,4 +2,4 @@
 
 from pileus.services.operation import Service
 
-service = Service("lambda", __name__, largest_body=70_167_211)
+service = Service("lambda", __name__, opaque=frozenset({"Runtime"}), largest_body=70_167_211)

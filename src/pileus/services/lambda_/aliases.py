@@ -16,6 +16,7 @@ from pileus.services.lambda_.pages import page, position
 from pileus.services.lambda_.records import (
     ALIASES,
     EVENT_INVOKE_CONFIGS,
+    FUNCTIONS,
     POLICIES,
     URL_CONFIGS,
     URL_OWNERS,
@@ -45,7 +46,8 @@ async def create_alias(context: Context, request: Shape) -> Shape:
     name = _alias(context, request)
 
     def change(tx: Transaction) -> Alias:
-        get_function(tx, name.at(""))
+        if FUNCTIONS.get(tx, *name.key) is None:
+            raise not_found(name.at(request["FunctionVersion"]))
         if ALIASES.get(tx, *name.key, name.qualifier) is not None:
             raise AWSError("ResourceConflictException", f"Alias already exists: {name.qualified_arn}", Type="User")
         alias = Alias(request["FunctionVersion"], request.get("Description") or "", configurations.revision())
@@ -131,7 +133,11 @@ def _check(reader: Reader, name: FunctionName, alias: Alias) -> None:
             " configuration."
         )
     if alias.weights and alias.version == LATEST:
-        raise invalid("$LATEST is not supported for an alias pointing to more than 1 version")
+        raise AWSError(
+            "InvalidParameterValueException",
+            "$LATEST is not supported for an alias pointing to more than 1 version",
+            Type=None,
+        )
     for version in (alias.version, *alias.weights):
         number = version_number(version)
         if number is None or VERSIONS.get(reader, *name.key, number) is None:

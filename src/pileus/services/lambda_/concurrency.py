@@ -64,6 +64,7 @@ def _reserve(tx: Transaction, name: FunctionName, more: int) -> None:
             "InvalidParameterValueException",
             "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution"
             f" below its minimum value of [{limits.MINIMUM_UNRESERVED}].",
+            Type=None,
         )
     RESERVED.put(tx, name.account, name.region, value=max(0, total))
 
@@ -111,12 +112,14 @@ async def put_provisioned_concurrency_config(context: Context, request: Shape) -
                 "InvalidParameterValueException",
                 "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency"
                 f" [{unreserved}].",
+                Type=None,
             )
         if function.reserved is None and asked > unreserved - limits.MINIMUM_UNRESERVED:
             raise AWSError(
                 "InvalidParameterValueException",
                 "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below"
                 f" its minimum value of [{limits.MINIMUM_UNRESERVED}].",
+                Type=None,
             )
         _put(tx, name, held, asked, since)
 

@@ -25,7 +25,7 @@ from pileus.services.lambda_ import limits, service
 from pileus.services.lambda_.catalog import Catalog
 from pileus.services.lambda_.log_delivery import LogDelivery
 from pileus.services.lambda_.metrics import Metrics
-from pileus.services.lambda_.names import FunctionName
+from pileus.services.lambda_.names import LATEST, FunctionName
 from pileus.services.lambda_.packages import Packages
 from pileus.services.lambda_.recordings import Recordings
 from pileus.services.lambda_.records import (
@@ -97,7 +97,7 @@ class Execution:
             number = version_number(self._routed(alias.version, alias.weights))
         version = catalog.get(VERSIONS, *name.key, number) if number is not None and number < 1 << 32 else None
         if version is None:
-            raise not_found(name)
+            raise not_found(name if name.qualifier else name.at(LATEST))
         return version
 
     def _routed(self, main: str, weights: dict[str, float]) -> str:
@@ -234,7 +234,7 @@ def _runnable(name: FunctionName, qualified: str, version: Version) -> FunctionV
             cast(Any, controls.get("ApplicationLogLevel", "")),
             cast(Any, controls.get("SystemLogLevel", "")),
         ),
-        revision=configuration.revision_id,
+        modified=configuration.last_modified,
         memory_mb=configuration.memory_size,
         timeout_s=configuration.timeout,
         ephemeral_storage_mb=configuration.ephemeral_storage["Size"],

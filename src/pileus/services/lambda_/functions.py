@@ -47,6 +47,7 @@ from pileus.services.lambda_.records import (
     version_number,
 )
 from pileus.services.lambda_.roles import Roles
+from pileus.services.lambda_.runtimes import check_runtime
 from pileus.services.lambda_.tags import check_tags
 from pileus.services.lambda_.versions import put_published
 from pileus.services.operation import Access, Shape
@@ -80,7 +81,7 @@ async def create_function(context: Context, request: Shape) -> Shape:
     configurations.refuse_options(request)
     tags = request.get("Tags") or {}
     check_tags(tags)
-    _check_runtime(context, request)
+    check_runtime(context, request)
     if FUNCTIONS.get(context.store, *name.key) is not None:
         raise _exists(name)
     await _check_role(context, name, request["Role"])
@@ -159,7 +160,7 @@ async def update_function_code(context: Context, request: Shape) -> Shape:
 async def update_function_configuration(context: Context, request: Shape) -> Shape:
     name = function_name(context, request).at("")
     configurations.refuse_options(request)
-    _check_runtime(context, request)
+    check_runtime(context, request)
     get_version(context.store, name)
     if request.get("Role"):
         await _check_role(context, name, request["Role"])
@@ -353,12 +354,6 @@ def _check_name(context: Context, name: FunctionName) -> None:
 
 def _exists(name: FunctionName) -> AWSError:
     return AWSError("ResourceConflictException", f"Function already exist: {name.name}", Type="User")
-
-
-def _check_runtime(context: Context, request: Shape) -> None:
-    runtime = configurations.supported_runtime(request)
-    if runtime and (missing := context.cloud.part(Execution).runtime.missing(runtime)):
-        raise invalid(missing)
 
 
 async def _check_role(context: Context, name: FunctionName, role: str) -> None:

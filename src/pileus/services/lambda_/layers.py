@@ -13,6 +13,7 @@ from pileus.services.lambda_.names import LayerName, layer_name
 from pileus.services.lambda_.packages import Packages
 from pileus.services.lambda_.pages import page, position
 from pileus.services.lambda_.records import LAYER_COUNTERS, LAYER_POLICIES, LAYER_VERSIONS, LayerVersion, Package
+from pileus.services.lambda_.runtimes import check_compatible
 from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
 from pileus.store.keys import pack
@@ -49,6 +50,7 @@ async def publish_layer_version(context: Context, request: Shape) -> Shape:
     name = layer_name(context, request["LayerName"])
     if name.account != context.account:
         raise AWSError("AccessDeniedException", "Layers can only be published in the caller's account.", status=403)
+    check_compatible(request)
     package = await packages.from_request(context, request["Content"], "PublishLayerVersion")
     keep = context.cloud.part(Packages)
     created = now_text(context.cloud.clock.now())
@@ -102,6 +104,7 @@ async def list_layer_versions(context: Context, request: Shape) -> Shape:
     name = layer_name(context, request["LayerName"])
     if name.account != context.account:
         raise AWSError("AccessDeniedException", "Layers of other accounts cannot be listed.", status=403)
+    check_compatible(request)
     rows = LAYER_VERSIONS.scan(
         context.store, name.account, name.region, name.name, after=position(request.get("Marker")), reverse=True
     )
@@ -113,6 +116,7 @@ async def list_layer_versions(context: Context, request: Shape) -> Shape:
 
 @service.operation("ListLayers", access=on_everything("ListLayers"))
 async def list_layers(context: Context, request: Shape) -> Shape:
+    check_compatible(request)
     after = position(request.get("Marker"))
     newest: dict[tuple[Any, ...], tuple[int, LayerVersion]] = {}
     for key, version in LAYER_VERSIONS.scan(context.store, context.account, context.region):

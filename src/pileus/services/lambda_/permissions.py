@@ -14,7 +14,7 @@ from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.security.identities import entity_of_arn
 from pileus.security.policy.document import parse as parse_policy
 from pileus.services.context import Context
-from pileus.services.lambda_ import limits, service
+from pileus.services.lambda_ import limits, revisions, service
 from pileus.services.lambda_.access import on_function, on_layer_version
 from pileus.services.lambda_.configuration import invalid, revision
 from pileus.services.lambda_.names import LATEST, FunctionName, LayerName, function_name, layer_name
@@ -67,10 +67,11 @@ async def add_permission(context: Context, request: Shape) -> Shape:
     def change(tx: Transaction) -> None:
         check_existing(tx, name)
         check_principals(tx, [statement])
-        policy = POLICIES.get(tx, *name.key, name.qualifier) or ResourcePolicy([], "")
-        check_policy_revision(policy if policy.statements else None, request.get("RevisionId"), "GetPolicy")
+        policy = POLICIES.get(tx, *name.key, name.qualifier) or ResourcePolicy([], revisions.current(tx, name))
+        check_policy_revision(policy, request.get("RevisionId"), "GetPolicy")
         _add(policy, statement)
         POLICIES.put(tx, *name.key, name.qualifier, value=policy)
+        revisions.move(tx, name, policy.revision)
 
     await context.store.transact(change)
     return {"Statement": orjson.dumps(statement).decode()}
@@ -92,6 +93,7 @@ async def remove_permission(context: Context, request: Shape) -> None:
             POLICIES.put(tx, *name.key, name.qualifier, value=policy)
         else:
             POLICIES.delete(tx, *name.key, name.qualifier)
+        revisions.move(tx, name, policy.revision)
 
     await context.store.transact(change)
 
@@ -123,7 +125,7 @@ async def add_layer_version_permission(context: Context, request: Shape) -> Shap
         check_existing_layer(tx, name)
         check_principals(tx, [statement])
         policy = LAYER_POLICIES.get(tx, *name) or ResourcePolicy([], "")
-        check_policy_revision(policy if policy.statements else None, request.get("RevisionId"), "GetLayerPolicy")
+        check_policy_revision(policy, request.get("RevisionId"), "GetLayerPolicy")
         _add(policy, statement)
         LAYER_POLICIES.put(tx, *name, value=policy)
         return policy
@@ -256,8 +258,8 @@ def _remove(policy: ResourcePolicy, sid: str) -> bool:
     return bool(left)
 
 
-def check_policy_revision(policy: ResourcePolicy | None, wanted: str | None, source: str) -> None:
-    if wanted and wanted != (policy.revision if policy else ""):
+def check_policy_revision(policy: ResourcePolicy, wanted: str | None, source: str) -> None:
+    if wanted and wanted != policy.revision:
         raise AWSError(
             "PreconditionFailedException",
             f"The Revision Id provided does not match the latest Revision Id. Call the {source} API to retrieve the"

@@ -8,7 +8,7 @@ import orjson
 
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.context import Context
-from pileus.services.lambda_ import service
+from pileus.services.lambda_ import revisions, service
 from pileus.services.lambda_.access import to_function
 from pileus.services.lambda_.configuration import invalid, revision
 from pileus.services.lambda_.names import FunctionName, parse
@@ -45,10 +45,10 @@ async def put_resource_policy(context: Context, request: Shape) -> Shape:
     def change(tx: Transaction) -> None:
         check_existing(tx, name)
         check_principals(tx, policy.statements)
-        check_policy_revision(
-            POLICIES.get(tx, *name.key, name.qualifier), request.get("RevisionId"), "GetResourcePolicy"
-        )
+        before = POLICIES.get(tx, *name.key, name.qualifier) or ResourcePolicy([], revisions.current(tx, name))
+        check_policy_revision(before, request.get("RevisionId"), "GetResourcePolicy")
         POLICIES.put(tx, *name.key, name.qualifier, value=policy)
+        revisions.move(tx, name, policy.revision)
 
     await context.store.transact(change)
     return _shape(policy)
@@ -73,6 +73,7 @@ async def delete_resource_policy(context: Context, request: Shape) -> None:
             raise no_policy()
         check_policy_revision(policy, request.get("RevisionId"), "GetResourcePolicy")
         POLICIES.delete(tx, *name.key, name.qualifier)
+        revisions.move(tx, name, revision())
 
     await context.store.transact(change)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pileus.aws.arn import parse
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.context import Context
-from pileus.services.lambda_ import limits, names, service
+from pileus.services.lambda_ import limits, names, revisions, service
 from pileus.services.lambda_.access import request_tags, to_function
-from pileus.services.lambda_.configuration import invalid
+from pileus.services.lambda_.configuration import invalid, revision
 from pileus.services.lambda_.records import FUNCTIONS, MAPPINGS, get_function
 from pileus.services.operation import Access, AccessRule, Shape
 from pileus.services.system_tags import own, system
@@ -52,6 +52,7 @@ def _read(context: Context, reader: Reader, text: str) -> tuple[Tags, Callable[[
         def keep_function(tx: Transaction, tags: Tags) -> None:
             function.tags = tags
             FUNCTIONS.put(tx, *name.key, value=function)
+            revisions.move(tx, name, revision())
 
         return function.tags, keep_function
     if kind != "event-source-mapping":
