@@ -365,6 +365,14 @@ class _FailingConnection(sqlite3.Connection):
     count = 0
 
     def execute(self, *statement: Any) -> sqlite3.Cursor:
+        self._fail_in_turn()
+        return super().execute(*statement)
+
+    def executemany(self, *statement: Any) -> sqlite3.Cursor:
+        self._fail_in_turn()
+        return super().executemany(*statement)
+
+    def _fail_in_turn(self) -> None:
         self.count += 1
         if self.count == self.at:
             if self.how == "all" and self.in_transaction:
@@ -372,7 +380,6 @@ class _FailingConnection(sqlite3.Connection):
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
-        return super().execute(*statement)
 
 
 @pytest.mark.parametrize("how", ["alone", "all"])
@@ -384,6 +391,8 @@ def test_a_store_that_fails_at_any_step_answers_everyone_and_goes_on(run: Any, h
         def change(tx: Transaction) -> None:
             tx.get(key)
             tx.put(key, b"1")
+            if key.endswith(b"1"):
+                assert list(tx.range(key, key + b"\0")) == [(key, b"1")]
 
         return change
 

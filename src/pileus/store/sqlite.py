@@ -6,10 +6,10 @@ and end one costs more than a read. It is let go of after a moment, or the write
 Large values lie in a table of their own: when SQLite looks a key up in a WITHOUT ROWID table, it copies the whole of
 every longer row that it compares with (https://www.sqlite.org/fileformat2.html#b_tree_pages: the payload that spills).
 
-Changes from concurrent requests are gathered: the event loop runs them
-one after the other inside one SQLite transaction, each in a savepoint of its own, and one commit makes all durable.
-Only the commit, which waits for the disk, leaves the event loop: statements released to another thread would wait for
-the interpreter's lock at every step. What was not committed is not visible to reads, so nothing undurable is answered.
+Changes from concurrent requests are gathered: the event loop runs them one after the other inside one SQLite
+transaction (`group`), each whole or not at all, and one commit makes all durable. Only the commit, which waits for the
+disk, leaves the event loop: statements released to another thread would wait for the interpreter's lock at every step.
+What was not committed is not visible to reads, so nothing undurable is answered.
 
 With durability `full` each commit is fsynced (https://www.sqlite.org/pragma.html#pragma_synchronous); with `relaxed`
 it survives the process's death but may be lost, whole, at power loss.
@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pileus.aws.errors import AWSError
+from pileus.store.group import GET, PAGE_BYTES, Group, pairs
 from pileus.store.interface import Reader, Transaction
-from pileus.store.watch import Watch, is_watched, overlaps
+from pileus.store.watch import Watch
 
 T = TypeVar("T")
 
@@ -42,29 +43,11 @@ _SCHEMA = (
     "CREATE TRIGGER IF NOT EXISTS large_deleted AFTER DELETE ON pairs WHEN old.large IS NOT NULL"
     " BEGIN DELETE FROM large WHERE id = old.large; END",
 )
-_VALUE = "coalesce((SELECT large.value FROM large WHERE id = pairs.large), pairs.value)"
-_GET = f"SELECT {_VALUE} FROM pairs WHERE key = ?"  # noqa: S608 - a constant
-_FORWARD = f"SELECT key, {_VALUE} FROM pairs WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"  # noqa: S608 - a constant
-_REVERSE = f"SELECT key, {_VALUE} FROM pairs WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?"  # noqa: S608 - a constant
-_PUT = (
-    "INSERT INTO pairs (key, value, large) VALUES (?, ?, ?)"
-    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, large = excluded.large"
-)
-_PUT_LARGE = "INSERT INTO large (value) VALUES (?)"
-_DELETE = "DELETE FROM pairs WHERE key = ?"
-_DELETE_RANGE = "DELETE FROM pairs WHERE key >= ? AND key < ?"
-
 _LOCK_WAIT_SECONDS = 30
 _GROUP = 256
 """Most changes in one commit: bounds how long the event loop runs changes without looking elsewhere."""
-_FIRST_CHUNK = 16
-_CHUNK = 128
-"""Pairs that a range fetches at once: few at first, since most readers show a short page and want no more."""
 _REMEMBERED = 65_536
 """Most keys remembered: whoever asks for names that do not exist must not fill the memory."""
-_INLINE_BYTES = 1900
-"""Of a key and its value: what SQLite keeps whole in a page of a WITHOUT ROWID table."""
-_PAGE_BYTES = 8192
 _LOG_LIMIT_PAGES = 8192
 """Of the write-ahead log, which a start after a kill reads from end to end; also how many pages are written, at most,
 before somebody looks how long it is."""
@@ -101,7 +84,7 @@ class SQLiteStore:
             path.touch(mode=0o600)
         try:
             self._writer = self._connect()
-            self._writer.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            self._writer.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
             # Checkpoints run on the commit thread (_maintain), never inside a request's commit.
@@ -148,7 +131,7 @@ class SQLiteStore:
     def get(self, key: bytes) -> bytes | None:
         if self._watch.commits() != self._mark or not self._held:
             self._look()
-        row = self._reader.execute(_GET, (key,)).fetchone()
+        row = self._reader.execute(GET, (key,)).fetchone()
         return None if row is None else row[0]
 
     def _look(self) -> None:
@@ -193,7 +176,7 @@ class SQLiteStore:
     def range(
         self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
-        return _pairs(self._reader, start, end, reverse, limit, self._look)
+        return pairs(self._reader, start, end, reverse, limit, self._look)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Reader]:
@@ -278,20 +261,20 @@ class SQLiteStore:
             committing = loop.run_in_executor(self._thread, self._commit, watched)
             committing.add_done_callback(lambda done: self._finish(loop, succeeded, done.exception() or done.result()))
 
-    def _run(self, group: list[_Pending], succeeded: list[_Pending]) -> tuple[int, bool]:
+    def _run(self, waiting: list[_Pending], succeeded: list[_Pending]) -> tuple[int, bool]:
         """How many pages were written, at most, and whether watched keys were. Raises sqlite3.Error, and what a change
         raised, where the whole transaction is lost: SQLite itself rolls it back when the disk is full."""
-        written = 0
-        watched = False
-        for pending in group:
+        group = Group(self._writer)
+        for pending in waiting:
             if pending.future.cancelled():
                 continue
-            tx = _SQLiteTransaction(self._writer)
+            change = group.change()
             try:
-                pending.result = pending.change(tx)
+                pending.result = pending.change(change)
+                change.keep()
             except BaseException as error:
                 try:
-                    tx.undo()
+                    change.undo()
                 except sqlite3.Error as broken:
                     raise (error if isinstance(error, sqlite3.Error) else broken) from None
                 if not self._writer.in_transaction:
@@ -299,11 +282,9 @@ class SQLiteStore:
                 if not pending.future.done():
                     pending.future.set_exception(_translate(error))
             else:
-                tx.keep()
-                written += tx.pages
-                watched = watched or tx.watched
                 succeeded.append(pending)
-        return written, watched
+        group.flush()
+        return group.pages, group.watched
 
     def _commit(self, watched: bool) -> BaseException | None:
         try:
@@ -391,90 +372,6 @@ class SQLiteStore:
         self._reader.close()
         self._writer.close()
         self._watch.close()
-
-
-class _SQLiteTransaction:
-    """One change inside the group's transaction; its savepoint is made only when it first writes."""
-
-    __slots__ = ("_connection", "pages", "watched")
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.pages = 0
-        """Written to, at most."""
-        self.watched = False
-
-    def get(self, key: bytes) -> bytes | None:
-        row = self._connection.execute(_GET, (key,)).fetchone()
-        return None if row is None else row[0]
-
-    def range(
-        self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
-        return _pairs(self._connection, start, end, reverse, limit)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        self._mark(is_watched(key))
-        if len(key) + len(value) <= _INLINE_BYTES:
-            self._connection.execute(_PUT, (key, value, None))
-        else:
-            self.pages += len(value) // _PAGE_BYTES + 1
-            large = self._connection.execute(_PUT_LARGE, (value,)).lastrowid
-            self._connection.execute(_PUT, (key, b"", large))
-
-    def delete(self, key: bytes) -> None:
-        self._mark(is_watched(key))
-        self._connection.execute(_DELETE, (key,))
-
-    def delete_range(self, start: bytes, end: bytes) -> None:
-        self._mark(overlaps(start, end))
-        self.pages += self._connection.execute(_DELETE_RANGE, (start, end)).rowcount
-
-    def _mark(self, watched: bool) -> None:
-        if watched:
-            self.watched = True
-        if not self.pages:
-            self._connection.execute("SAVEPOINT change")
-        self.pages += 1
-
-    def keep(self) -> None:
-        if self.pages:
-            self._connection.execute("RELEASE change")
-
-    def undo(self) -> None:
-        if self.pages:
-            self._connection.execute("ROLLBACK TO change")
-            self._connection.execute("RELEASE change")
-
-
-def _pairs(
-    connection: sqlite3.Connection,
-    start: bytes,
-    end: bytes,
-    reverse: bool,
-    limit: int | None,
-    before: Callable[[], None] | None = None,
-) -> Iterator[tuple[bytes, bytes]]:
-    """In chunks, each read to its end at once: an open cursor would be disturbed by a change's own writes, and would
-    hold the connection at an old state for as long as somebody keeps it."""
-    statement = _REVERSE if reverse else _FORWARD
-    left = limit
-    chunk = _FIRST_CHUNK
-    while left is None or left > 0:
-        size = chunk if left is None else min(_CHUNK, left)
-        if before is not None:
-            before()
-        rows = connection.execute(statement, (start, end, size)).fetchall()
-        yield from rows
-        if len(rows) < size:
-            return
-        if reverse:
-            end = rows[-1][0]
-        else:
-            start = rows[-1][0] + b"\0"
-        if left is not None:
-            left -= size
-        chunk = _CHUNK
 
 
 def _fail(group: list[_Pending], error: BaseException) -> None:
