@@ -57,7 +57,7 @@ def test_a_change_set_shows_what_it_then_does(account: Account) -> None:
 
     body = template({"A": group(LogGroupName="a"), "B": group(LogGroupName={"Fn::Sub": "${A}-b"}), "C": group()})
     second = _changed(client, "second", body, "UPDATE")
-    assert _lines(second) == [("Modify", "A", "True"), ("Add", "C", None), ("Modify", "B", "Conditional")]
+    assert _lines(second) == [("Modify", "A", "True"), ("Add", "C", None), ("Modify", "B", "True")]
     assert client.list_change_sets(StackName="one")["Summaries"][0]["ChangeSetName"] in ("first", "second")
     third = _changed(client, "third", template({"A": group(RetentionInDays=1)}), "UPDATE")
     assert _lines(third) == [("Modify", "A", "False"), ("Remove", "B", None)]
@@ -68,6 +68,101 @@ def test_a_change_set_shows_what_it_then_does(account: Account) -> None:
     # What was planned against the stack as it was does not hold any more.
     assert refused(client.execute_change_set, StackName="one", ChangeSetName="third")[0] == "ChangeSetNotFound"
     assert refused(client.execute_change_set, ChangeSetName=second["ChangeSetId"])[0] == "InvalidChangeSetStatus"
+
+
+def _details(change_set: dict[str, Any], name: str) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+    (change,) = [
+        change["ResourceChange"] for change in change_set["Changes"]
+        if change["ResourceChange"]["LogicalResourceId"] == name
+    ]  # fmt: skip
+    details = [
+        (
+            item["Target"]["Attribute"], item["Target"].get("Name"), item["Target"]["RequiresRecreation"],
+            item["Evaluation"], item["ChangeSource"], item.get("CausingEntity"),
+        )
+        for item in change["Details"]
+    ]  # fmt: skip
+    return change["Replacement"], change["Scope"], details
+
+
+def test_a_change_set_says_why_each_resource_changes(account: Account) -> None:
+    client = account.client("cloudformation")
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]}  # fmt: skip
+
+    def body(days: int, name: str) -> str:
+        return template(
+            {
+                "Days": group(RetentionInDays={"Ref": "Retention"}),
+                "Named": group(LogGroupName=name, RetentionInDays=days),
+                "Follows": group(LogGroupName={"Fn::Sub": "${Named}-f"}),
+                "Secret": group(LogGroupName={"Ref": "Password"}),
+                "Pool": {"Type": "AWS::Cognito::IdentityPool", "Properties": {
+                    "AllowUnauthenticatedIdentities": False, "DeveloperProviderName": "login",
+                }},
+                "Role": {"Type": "AWS::IAM::Role", "Properties": {
+                    "AssumeRolePolicyDocument": trust, "Description": {"Fn::GetAtt": ["Pool", "Name"]},
+                }},
+                "Arn": {"Type": "AWS::IAM::Role", "Properties": {
+                    "AssumeRolePolicyDocument": trust, "Description": {"Fn::GetAtt": ["Named", "Arn"]},
+                }},
+            },
+            Parameters={"Retention": {"Type": "Number"}, "Password": {"Type": "String", "NoEcho": True}},
+        )  # fmt: skip
+
+    def asked(name: str, kind: str, days: int, log_group: str, **options: Any) -> dict[str, Any]:
+        given = [{"ParameterKey": "Retention", "ParameterValue": str(days)},
+                 {"ParameterKey": "Password", "ParameterValue": f"hush-{days}"}]  # fmt: skip
+        return _changed(
+            client, name, body(days, log_group), kind, Parameters=given, Capabilities=["CAPABILITY_IAM"], **options
+        )
+
+    asked("first", "CREATE", 1, "one")
+    client.execute_change_set(StackName="one", ChangeSetName="first")
+    assert wait(client, "one")["StackStatus"] == "CREATE_COMPLETE"
+    second = asked("second", "UPDATE", 3, "two", Tags=[{"Key": "team", "Value": "blue"}])
+    tags = ("Tags", None, "Never", "Static", "DirectModification", None)
+    days = ("Properties", "RetentionInDays", "Never")
+    assert _details(second, "Days") == ("False", ["Properties", "Tags"], [
+        (*days, "Static", "ParameterReference", "Retention"), (*days, "Dynamic", "DirectModification", None), tags,
+    ])  # fmt: skip
+    named = ("Properties", "LogGroupName", "Always", "Static")
+    assert _details(second, "Named") == ("True", ["Properties", "Tags"], [
+        (*named, "DirectModification", None), (*days, "Static", "DirectModification", None), tags,
+    ])  # fmt: skip
+    assert _details(second, "Follows") == ("True", ["Properties", "Tags"], [
+        (*named, "ResourceReference", "Named"), tags,
+    ])  # fmt: skip
+    described = ("Properties", "Description", "Never")
+    assert _details(second, "Arn")[2][0] == (*described, "Static", "ResourceAttribute", "Named.Arn")
+    assert _details(second, "Pool") == ("False", ["Tags"], [tags])
+
+    values = client.describe_change_set(StackName="one", ChangeSetName="second", IncludePropertyValues=True)
+    changes = {change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"] for change in values["Changes"]}
+    assert json.loads(changes["Named"]["BeforeContext"])["Properties"]["LogGroupName"] == "one"
+    assert json.loads(changes["Named"]["AfterContext"])["Properties"]["LogGroupName"] == "two"
+    assert changes["Named"]["PolicyAction"] == "ReplaceAndDelete"
+    assert changes["Named"]["Details"][0]["Target"] == {
+        "Attribute": "Properties", "Name": "LogGroupName", "RequiresRecreation": "Always",
+        "Path": "/Properties/LogGroupName", "BeforeValue": "one", "AfterValue": "two", "AttributeChangeType": "Modify",
+    }  # fmt: skip
+    assert "{{changeSet:KNOWN_AFTER_APPLY}}-f" in changes["Follows"]["AfterContext"]
+    secret = {name: value for name, value in changes["Secret"].items() if name != "PhysicalResourceId"}
+    assert "hush" not in json.dumps(secret) and "****" in secret["BeforeContext"]
+
+    # A pool that changes may have another name then: nobody can say before. With values, it is no change.
+    body_of_third = json.loads(body(1, "one"))
+    body_of_third["Resources"]["Pool"]["Properties"]["AllowUnauthenticatedIdentities"] = True
+    third = _changed(
+        client, "third", json.dumps(body_of_third), "UPDATE", Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": name, "UsePreviousValue": True} for name in ("Retention", "Password")],
+    )  # fmt: skip
+    assert _details(third, "Role") == ("False", ["Properties"], [
+        (*described, "Dynamic", "ResourceAttribute", "Pool.Name"),
+    ])  # fmt: skip
+    values = client.describe_change_set(StackName="one", ChangeSetName="third", IncludePropertyValues=True)
+    assert [change["ResourceChange"]["LogicalResourceId"] for change in values["Changes"]] == ["Pool"]
 
 
 def test_no_changes_and_no_stack(account: Account) -> None:

@@ -202,7 +202,7 @@ def test_what_waits_for_an_answer_is_given_up_when_another_fails(client: Any) ->
     body = template(resources | {"Never": never | {"DependsOn": "Function"}})
     stack = made(client, "silent", body, Capabilities=["CAPABILITY_IAM"])
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    reasons = {event["LogicalResourceId"]: event.get("ResourceStatusReason") for event in events(client, "silent")
+    reasons = {event["LogicalResourceId"]: event["ResourceStatusReason"] for event in events(client, "silent")
                if event["ResourceStatus"] == "CREATE_FAILED"}  # fmt: skip
     assert reasons["Silent"] == "Resource creation cancelled"
     assert "Invalid retention value" in reasons["Never"]

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pileus.services.cloudformation.changes import plan
+from pileus.services.cloudformation.changes import Source, plan
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.intrinsics import FUNCTIONS, Scope
 from pileus.services.cloudformation.parameters import settle, typed
@@ -113,7 +113,7 @@ def _judge(value: Any) -> bool:
             mappings=template.section("Mappings"), conditions=template.section("Conditions"),
             resource=lambda name, attribute: f"{name}.{attribute}",
         )  # fmt: skip
-        plan(desired(template, scope, TYPES), {}, TYPES, scope, {"tag": "x"})
+        plan(desired(template, scope, TYPES), {}, TYPES, scope, Source(template, tags={"tag": "x"}))
         outputs(template, scope)
         return True
     return False

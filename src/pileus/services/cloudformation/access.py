@@ -12,6 +12,7 @@ from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.cloudformation.records import CHANGE_SETS, NAMES, STACKS, Stack
 from pileus.services.context import Context
 from pileus.services.operation import Access, AccessRule, Shape
+from pileus.store.interface import Reader
 
 PASS_ROLE = "iam:PassRole"  # noqa: S105 - an action, no password
 
@@ -27,10 +28,10 @@ def stack_id(context: Context, name: str) -> str | None:
     return name if STACKS.get(context.store, context.account, context.region, name) else None
 
 
-def find_stack(context: Context, name: str) -> Stack:
+def find_stack(context: Context, name: str, reader: Reader | None = None) -> Stack:
     """Deleted stacks are found by their id only."""
     found = stack_id(context, name)
-    stack = STACKS.get(context.store, context.account, context.region, found) if found else None
+    stack = STACKS.get(reader or context.store, context.account, context.region, found) if found else None
     if stack is None:
         raise invalid(f"Stack with id {name} does not exist")
     return stack

@@ -5,19 +5,25 @@ A change set is computed before CreateChangeSet answers; its status tells what c
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from pileus.aws.arn import arn
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import request_id
 from pileus.services.cloudformation import service
 from pileus.services.cloudformation.access import PASS_ROLE, find_stack, invalid, on_stack, refuse, stack_id
-from pileus.services.cloudformation.journal import STACK_TYPE
+from pileus.services.cloudformation.intrinsics import text
+from pileus.services.cloudformation.journal import STACK_TYPE, masked, secrets_of
 from pileus.services.cloudformation.records import (
     CHANGE_SETS,
     Change,
     ChangeSet,
+    Detail,
     Event,
     Operation,
     Stack,
+    Version,
     add_event,
 )
 from pileus.services.cloudformation.runner import Runner
@@ -81,6 +87,7 @@ async def create_change_set(context: Context, request: Shape) -> Shape:
     role = request.get("RoleARN") or (stack.version.role_arn if stack.version else "")
     goal = await submit(context, request, role_arn=role, previous=stack.version, reviewed=True)
     changes, anything = planned(context, stack, goal)
+    _hide(changes, stack.version, goal)
     name = request["ChangeSetName"]
     identifier = arn("cloudformation", context.region, context.account, f"changeSet/{name}/{request_id()}")
     made = ChangeSet(
@@ -123,7 +130,6 @@ def _stack_for(context: Context, name: str, kind: str) -> Stack:
 
 @service.operation("DescribeChangeSet", access=on_stack("DescribeChangeSet"))
 async def describe_change_set(context: Context, request: Shape) -> Shape:
-    refuse(request, "IncludePropertyValues")
     stack, found = find_change_set(context, request)
     version = found.version
     return present({
@@ -133,31 +139,58 @@ async def describe_change_set(context: Context, request: Shape) -> Shape:
         "StatusReason": found.reason, "NotificationARNs": [], "RollbackConfiguration": {},
         "Capabilities": version.capabilities,
         "Tags": [{"Key": key, "Value": value} for key, value in version.tags.items()],
-        "Changes": [_change(change) for change in found.changes], "IncludeNestedStacks": False,
+        "Changes": _changes(found, values=bool(request.get("IncludePropertyValues"))), "IncludeNestedStacks": False,
         "OnStackFailure": found.on_failure,
     })  # fmt: skip
 
 
-def _change(change: Change) -> Shape:
-    details = [
-        {
-            "Target": present({"Attribute": area, "Name": name}),
-            "Evaluation": "Static",
-            "ChangeSource": "DirectModification",
-        }
-        for area in change.scope
-        for name in (change.properties if area == "Properties" else [None])
-    ]
-    resource = present({
+def _changes(found: ChangeSet, *, values: bool) -> list[Shape]:
+    """With `values`, what a property was and will be; what nobody can tell beforehand is then not a change."""
+    shown = (change for change in found.changes if change.certain or not values)
+    return [{"Type": "Resource", "ResourceChange": _change(change, values=values)} for change in shown]
+
+
+def _change(change: Change, *, values: bool) -> Shape:
+    contexts = {"BeforeContext": change.before, "AfterContext": change.after} if values else {}
+    return present({
         "Action": change.action, "LogicalResourceId": change.logical_id, "PhysicalResourceId": change.physical_id,
-        "ResourceType": change.type, "Replacement": change.replacement, "Scope": change.scope, "Details": details,
+        "ResourceType": change.type, "Replacement": change.replacement, "Scope": change.scope,
+        "PolicyAction": change.policy_action,
+        "Details": [_detail(change, item, values=values) for item in change.details],
+        **{name: json.dumps({"Properties": item}) for name, item in contexts.items() if item is not None},
     })  # fmt: skip
-    return {"Type": "Resource", "ResourceChange": resource}
+
+
+def _detail(change: Change, item: Detail, *, values: bool) -> Shape:
+    target: dict[str, Any] = {"Attribute": item.attribute, "Name": item.name, "RequiresRecreation": item.recreation}
+    if values and item.name:
+        before, after = ((made or {}).get(item.name) for made in (change.before, change.after))
+        kind = "Add" if before is None else "Remove" if after is None else "Modify"
+        target |= {
+            "Path": f"/Properties/{item.name}", "BeforeValue": _text(before), "AfterValue": _text(after),
+            "AttributeChangeType": kind,
+        }  # fmt: skip
+    return present({
+        "Target": present(target), "Evaluation": item.evaluation, "ChangeSource": item.source,
+        "CausingEntity": item.entity,
+    })  # fmt: skip
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value) if isinstance(value, dict | list) else text(value)
+
+
+def _hide(changes: list[Change], *versions: Version | None) -> None:
+    """Properties without the values of parameters that are declared NoEcho."""
+    secrets = [secret for version in versions if version is not None for secret in secrets_of(version)]
+    for change in changes:
+        for name in ("before", "after"):
+            written = json.dumps(getattr(change, name), default=str)
+            setattr(change, name, json.loads(masked(written, secrets)))
 
 
 @service.operation("ExecuteChangeSet", access=on_stack("ExecuteChangeSet"))
 async def execute_change_set(context: Context, request: Shape) -> Shape:
-    refuse(request, "RetainExceptOnCreate")
     _, found = find_change_set(context, request)
     if found.kind == "UPDATE":
         refuse(request, "DisableRollback")
@@ -182,7 +215,10 @@ async def execute_change_set(context: Context, request: Shape) -> Shape:
         done = found
         done.execution_status = "EXECUTE_COMPLETE"
         CHANGE_SETS.put(tx, *_key(found), value=done)
-        return open_operation(context, tx, stack, kind, found.version, token=token)
+        return open_operation(
+            context, tx, stack, kind, found.version, token=token,
+            retain_except_on_create=bool(request.get("RetainExceptOnCreate")),
+        )  # fmt: skip
 
     context.cloud.part(Runner).start(await context.store.transact(change))
     return {}

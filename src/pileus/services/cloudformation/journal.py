@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pileus.aws.identifiers import request_id
 from pileus.services.cloudformation.parameters import NO_ECHO, hidden
@@ -35,11 +35,17 @@ def template_of(version: Version) -> Template:
     return Template(json.loads(version.processed))
 
 
-def _secrets(template: Template, version: Version) -> list[str]:
+def secrets_of(version: Version) -> list[str]:
     """The values of parameters that are declared NoEcho, as JSON writes them inside a string."""
-    declared = template.section("Parameters")
+    declared = template_of(version).section("Parameters")
     values = (value for name, value in version.parameters.items() if name in declared and hidden(declared[name]))
     return [json.dumps(value)[1:-1] for value in values if value]
+
+
+def masked(written: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        written = written.replace(secret, NO_ECHO)
+    return written
 
 
 class Journal:
@@ -50,7 +56,7 @@ class Journal:
         self._operation = operation
         self._stack = stack
         self._owner = owner
-        self._secrets = _secrets(template_of(operation.goal), operation.goal)
+        self._secrets = secrets_of(operation.goal)
         self._touched = False
 
     @property
@@ -116,14 +122,9 @@ class Journal:
 
     def event(self, resource: Resource, status: str, reason: str = "") -> Event:
         properties = ""
-        if resource.type != STACK_TYPE:
-            properties = self._masked(json.dumps(resource.properties, default=str))
+        if resource.physical_id != self._stack.id:
+            properties = masked(json.dumps(resource.properties, default=str), self._secrets)
         return Event(
             request_id(), self._cloud.clock.time(), resource.logical_id, resource.physical_id, resource.type, status,
             reason, properties, self._operation.token,
         )  # fmt: skip
-
-    def _masked(self, written: str) -> str:
-        for secret in self._secrets:
-            written = written.replace(secret, NO_ECHO)
-        return written

@@ -7,11 +7,9 @@ Resources are handled beside each other, each after those that it requires.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
@@ -21,7 +19,7 @@ from pileus.services.cloudformation.changes import differences, replaces, resolv
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog, check_unused, publish
 from pileus.services.cloudformation.intrinsics import Scope
-from pileus.services.cloudformation.journal import ROLLBACK_FAILED, Journal, LostError, template_of
+from pileus.services.cloudformation.journal import ROLLBACK_FAILED, Journal, template_of
 from pileus.services.cloudformation.parameters import typed
 from pileus.services.cloudformation.records import (
     NAMES,
@@ -34,34 +32,14 @@ from pileus.services.cloudformation.records import (
     resources_of,
 )
 from pileus.services.cloudformation.resources import TYPES
-from pileus.services.cloudformation.resources.resource import ResourceType, Work
-from pileus.services.cloudformation.responses import Response, Responses
+from pileus.services.cloudformation.resources.resource import ResourceType
 from pileus.services.cloudformation.sections import Template
+from pileus.services.cloudformation.stack_policies import Action, StackPolicy
+from pileus.services.cloudformation.steps import MarkingCaller, StepError, Steps
 from pileus.services.cloudformation.template import Desired, desired, outputs
 from pileus.services.cloudformation.walking import walk
 from pileus.services.context import Cloud
 from pileus.store.interface import Transaction
-
-log = logging.getLogger(__name__)
-
-Tags = tuple[tuple[str, str], ...]
-
-
-class MarkingCaller(Protocol):
-    """A Caller whose calls mark with `marks` what they make."""
-
-    async def __call__(
-        self, service: str, operation: str, request: dict[str, Any], marks: Tags, /
-    ) -> dict[str, Any]: ...
-
-
-class StepError(Exception):
-    """A resource could not be made, changed or deleted; without a logical id, the stack itself could not be."""
-
-    def __init__(self, logical_id: str, reason: str) -> None:
-        super().__init__(reason)
-        self.logical_id = logical_id
-        self.reason = reason
 
 
 class ForwardError(Exception):
@@ -80,13 +58,12 @@ class Run:
         self.cloud = cloud
         self.operation = operation
         self.stack = stack
-        self.caller = caller
         self.resources = resources_of(cloud.store, stack)
         self.imports = ImportLog(cloud.store, stack)
         self.template = template_of(operation.goal)
+        self.policy = StackPolicy(operation.policy if operation.kind == "UPDATE" else "")
         self.journal = Journal(cloud, operation, stack, owner)
-        self.halted = asyncio.Event()
-        """Set when a step has failed: what is waited for elsewhere need not come any more."""
+        self.steps = Steps(cloud, operation, stack, self.journal, caller)
 
     async def execute(self) -> None:
         await {"CREATE": self._create, "UPDATE": self._update, "DELETE": self._delete}[self.operation.kind]()
@@ -178,13 +155,22 @@ class Run:
         except TemplateError as problem:
             raise ForwardError(problem.message) from None
 
+        denied = []
+        for name, resource in self.resources.items():
+            if name not in wanted and self.policy.denial("Update:Delete", name, resource.type):
+                denied.append(name)
+                with contextlib.suppress(StepError):
+                    await self._permit("Update:Delete", resource)
+        if denied:
+            raise ForwardError(_failed("update", denied))
+
         async def step(name: str) -> None:
             if deadline is not None and self.cloud.clock.time() > deadline:
                 raise StepError(name, "Stack creation time exceeded the specified timeout")
             await self._reconcile(wanted[name], scope)
 
         requirements = {name: item.requires for name, item in wanted.items()}
-        failures = await walk(requirements, step, StepError, self.halted.set)
+        failures = await walk(requirements, step, StepError, self.steps.halted.set)
         if failures:
             before = self.operation.before
             names = [error.logical_id for error in failures if isinstance(error, StepError)]
@@ -213,14 +199,26 @@ class Run:
             return
         changed = differences(before.properties, properties)
         if current.type != item.type or replaces(kind, changed):
+            await self._permit("Update:Replace", current)
             await self._replace(item, current, properties, kind)
             return
-        if not changed:
+        done = current.status == "UPDATE_COMPLETE" and current.properties == properties
+        if kind.automatic:
+            done = done and item.logical_id in self.operation.before
+        elif not changed:
             await self._describe(item, current)
             return
-        if current.status != "UPDATE_COMPLETE" or current.properties != properties:
+        if not done:
+            await self._permit("Update:Modify", current)
             self._keep(item.logical_id)
             await self._update_in_place(_renewed(before, item, properties), before.properties, kind)
+
+    async def _permit(self, action: Action, resource: Resource) -> None:
+        """Raises StepError for what the stack policy does not let this update do."""
+        reason = self.policy.denial(action, resource.logical_id, resource.type)
+        if reason:
+            self._keep(resource.logical_id)
+            raise await self._fail(msgspec.structs.replace(resource), "UPDATE_FAILED", reason)
 
     def _new(self, item: Desired, properties: dict[str, Any]) -> Resource:
         return Resource(
@@ -236,9 +234,9 @@ class Run:
         if not resumed:
             await self.journal.record(resource, resource.status)
         verb = resource.status.removesuffix("_IN_PROGRESS")
-        work = self._work(resource, kind, resumed=resumed)
+        work = self.steps.work(resource, kind, resumed=resumed)
         try:
-            await self._step(kind.create, work)
+            await self.steps.take(kind.create, work)
         except StepError as error:
             raise await self._fail(resource, f"{verb}_FAILED", error.reason) from None
         resource.physical_id, resource.attributes, resource.making = work.physical_id, work.attributes, False
@@ -263,10 +261,10 @@ class Run:
         self.resources[fresh.logical_id] = fresh
         fresh.previous = previous
         await self.journal.record(fresh, "UPDATE_IN_PROGRESS")
-        work = self._work(fresh, kind)
+        work = self.steps.work(fresh, kind)
         work.previous, work.physical_id, work.attributes = previous, fresh.physical_id, dict(fresh.attributes)
         try:
-            await self._step(kind.update, work)
+            await self.steps.take(kind.update, work)
         except StepError as error:
             raise await self._fail(fresh, "UPDATE_FAILED", error.reason) from None
         if work.physical_id != fresh.physical_id:
@@ -367,10 +365,10 @@ class Run:
             return
         if item.physical_id:
             await self.journal.record(item, "DELETE_IN_PROGRESS", keep=current)
-            work = self._work(item, kind)
+            work = self.steps.work(item, kind)
             work.physical_id, work.attributes = item.physical_id, dict(item.attributes)
             try:
-                await self._step(kind.delete, work)
+                await self.steps.take(kind.delete, work)
             except StepError as error:
                 raise await self._fail(item, "DELETE_FAILED", error.reason, keep=current) from None
         await self._end(item, "DELETE_COMPLETE", current)
@@ -384,7 +382,8 @@ class Run:
 
     def _undoing(self, policy: str) -> bool:
         """RetainExceptOnCreate holds once the operation that made the resource has succeeded."""
-        return policy == "RetainExceptOnCreate" and self.operation.phase in ("rollback", "rollback_cleanup")
+        excepted = policy == "RetainExceptOnCreate" or self.operation.retain_except_on_create
+        return excepted and self.operation.phase in ("rollback", "rollback_cleanup")
 
     async def _end(self, item: Resource, status: str, current: bool) -> None:
         def change(tx: Transaction) -> None:
@@ -407,59 +406,6 @@ class Run:
             self.imports.clear(tx)
 
         await self.journal.mark("DELETE_COMPLETE", also=change)
-
-    # --- steps and their journal ------------------------------------------------------------------------------------
-
-    def _work(self, resource: Resource, kind: ResourceType, *, resumed: bool = False) -> Work:
-        async def remember(physical_id: str) -> None:
-            resource.physical_id = physical_id
-            reason = "Resource creation Initiated"
-            await self.journal.record(resource, resource.status, reason=reason)
-
-        async def call(service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-            return await self.caller(service, operation, request, self._marks(resource))
-
-        settings = self.cloud.settings
-        scheme = "https" if settings.tls_certificate else "http"
-        return Work(
-            call, self.stack.region, self.stack.account, self.stack.name, resource.logical_id,
-            resource.properties, suffix=resource.suffix, resumed=resumed, remember=remember,
-            type=resource.type, stack_id=self.stack.id, answer=self._answer, pause=self._pause,
-            physical_id=resource.physical_id, site=f"{scheme}://{{}}.localhost:{settings.port}",
-        )  # fmt: skip
-
-    def _marks(self, resource: Resource) -> Tags:
-        """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html"""
-        prefix = "aws:cloudformation:"
-        return (
-            (f"{prefix}stack-name", self.stack.name), (f"{prefix}stack-id", self.stack.id),
-            (f"{prefix}logical-id", resource.logical_id),
-        )  # fmt: skip
-
-    async def _pause(self, seconds: float) -> None:
-        if self.operation.kind == "DELETE" or self.operation.phase != "forward":
-            await asyncio.sleep(seconds)
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.halted.wait(), seconds)
-            verb = "creation" if self.operation.kind == "CREATE" else "update"
-            raise TemplateError(f"Resource {verb} cancelled")
-
-    async def _answer(self, seconds: float) -> Response:
-        return await self.cloud.part(Responses).open(seconds)
-
-    async def _step(self, step: Callable[[Work], Awaitable[None]], work: Work) -> None:
-        try:
-            await step(work)
-        except AWSError as error:
-            raise StepError(work.logical_id, f"{error.message or error.code} (Error Code: {error.code})") from None
-        except TemplateError as problem:
-            raise StepError(work.logical_id, problem.message) from None
-        except LostError:
-            raise
-        except Exception:
-            log.exception("provisioning %s of %s", work.logical_id, work.stack_name)
-            raise StepError(work.logical_id, "Internal Failure") from None
 
     async def _fail(self, resource: Resource, status: str, reason: str, *, keep: bool = True) -> StepError:
         self.resources.setdefault(resource.logical_id, resource)

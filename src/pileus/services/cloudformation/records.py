@@ -16,7 +16,12 @@ RETENTION = 90 * 86400.0
 """Deleted stacks are described for 90 days."""
 
 
-class Version(msgspec.Struct):
+class Described(msgspec.Struct, kw_only=True):
+    description: str | None = None
+    """The template's, None where it was not kept beside it yet."""
+
+
+class Version(Described):
     """All that a stack is asked to be: a template with what fills it. `processed` is it as JSON, transforms done."""
 
     body: str
@@ -49,22 +54,33 @@ class Resource(msgspec.Struct):
     """The properties that a change under way, or one that failed, comes from."""
 
 
-class Stack(msgspec.Struct):
+class StackSummary(msgspec.Struct):
+    """What lists tell of a stack: read without its template."""
+
     id: str
     name: str
     account: str
     region: str
     created: float
     status: str
-    version: Version | None = None
+    version: Described | None = None
     reason: str = ""
     updated: float | None = None
     deleted: float | None = None
+    parent_id: str = ""
+    """Of a nested stack, the stack that it is a resource of; `root_id` is the outermost."""
+    root_id: str = ""
+
+
+class Stack(StackSummary):
+    version: Version | None = None
     outputs: list[dict[str, str]] = []
     on_failure: OnFailure = "ROLLBACK"
     timeout_minutes: int | None = None
     termination_protection: bool = False
     change_set_id: str = ""
+    policy: str = ""
+    """The stack policy, empty where there is none."""
 
     @property
     def busy(self) -> bool:
@@ -91,6 +107,10 @@ class Operation(msgspec.Struct):
     before: dict[str, Resource | None] = {}
     garbage: list[Resource] = []
     retain: list[str] = []
+    policy: str = ""
+    """The stack policy that holds during this update."""
+    retain_except_on_create: bool = False
+    """Whether a rollback deletes what the operation made, although a DeletionPolicy says Retain."""
 
 
 class Lease(msgspec.Struct):
@@ -112,8 +132,20 @@ class Event(msgspec.Struct):
     token: str = ""
 
 
+class Detail(msgspec.Struct):
+    """Why a resource changes: what of it (`name` is empty but for properties), and what changes that."""
+
+    attribute: str
+    name: str = ""
+    recreation: str = "Never"
+    source: str = "DirectModification"
+    evaluation: str = "Static"
+    entity: str = ""
+
+
 class Change(msgspec.Struct):
-    """One line of a change set. `replacement` is empty for what is added or removed."""
+    """One line of a change set. `replacement` is empty for what is added or removed; `before` and `after` are the
+    properties, as far as they are known. Where `certain` is not, only the change itself can tell whether it is one."""
 
     action: Literal["Add", "Modify", "Remove"]
     logical_id: str
@@ -121,7 +153,11 @@ class Change(msgspec.Struct):
     physical_id: str = ""
     replacement: str = ""
     scope: list[str] = []
-    properties: list[str] = []
+    details: list[Detail] = []
+    policy_action: str = ""
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    certain: bool = True
 
 
 class ChangeSet(msgspec.Struct):
@@ -146,6 +182,8 @@ class Export(msgspec.Struct):
 
 STACKS = Records(Stack, "cloudformation", "stack")
 """Under account, region and stack id."""
+SUMMARIES = Records(StackSummary, "cloudformation", "stack")
+"""The same records."""
 NAMES = Records(str, "cloudformation", "name")
 """The id of the stack that has the name now, under account, region and name."""
 RESOURCES = Records(Resource, "cloudformation", "resource")

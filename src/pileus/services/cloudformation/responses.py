@@ -127,7 +127,5 @@ class Responses:
         )
         canonical = f"PUT\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.new(
-            signing_key(key.secret_access_key, stamp[:8], region, "s3"), text.encode(), "sha256"
-        ).hexdigest()
+        signature = signing_key(key.secret_access_key, stamp[:8], region, "s3").sign(text.encode())
         return f"http://{host}{path}?{query}&X-Amz-Signature={signature}"

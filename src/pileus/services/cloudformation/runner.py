@@ -20,7 +20,7 @@ from pileus.security.principals import service as service_principal
 from pileus.services.client import Client
 from pileus.services.cloudformation import service
 from pileus.services.cloudformation.journal import LostError
-from pileus.services.cloudformation.provisioning import MarkingCaller, Run, Tags
+from pileus.services.cloudformation.provisioning import Run
 from pileus.services.cloudformation.records import (
     CHANGE_SETS,
     EVENTS,
@@ -32,6 +32,7 @@ from pileus.services.cloudformation.records import (
     Lease,
     Operation,
 )
+from pileus.services.cloudformation.steps import MarkingCaller, Tags
 from pileus.services.context import Cloud, Context
 from pileus.store.interface import Transaction
 from pileus.store.keys import Element

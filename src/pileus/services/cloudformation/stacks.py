@@ -4,15 +4,16 @@ UpdateTerminationProtection."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pileus.aws.arn import arn
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import request_id
-from pileus.services.cloudformation import service
+from pileus.services.cloudformation import service, stack_policies
 from pileus.services.cloudformation.access import PASS_ROLE, anywhere, find_stack, invalid, on_stack, refuse
-from pileus.services.cloudformation.changes import plan
+from pileus.services.cloudformation.changes import Source, plan
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog
 from pileus.services.cloudformation.journal import ROLLBACK_FAILED, STACK_TYPE, template_of
@@ -22,16 +23,19 @@ from pileus.services.cloudformation.records import (
     NAMES,
     OPERATIONS,
     STACKS,
+    SUMMARIES,
     Change,
     Event,
     Operation,
     Stack,
+    StackSummary,
     Version,
     add_event,
     resources_of,
 )
 from pileus.services.cloudformation.resources import TYPES
 from pileus.services.cloudformation.runner import Runner, begin
+from pileus.services.cloudformation.steps import MARK
 from pileus.services.cloudformation.submission import refused, submit
 from pileus.services.cloudformation.template import desired, outputs
 from pileus.services.context import Context
@@ -41,9 +45,7 @@ from pileus.store.interface import Reader, Transaction
 
 Kind = Literal["CREATE", "UPDATE", "DELETE"]
 UNSUPPORTED = (
-    "RollbackConfiguration", "NotificationARNs", "ResourceTypes", "StackPolicyBody", "StackPolicyURL",
-    "StackPolicyDuringUpdateBody", "StackPolicyDuringUpdateURL", "RetainExceptOnCreate", "DeploymentConfig",
-    "DisableValidation",
+    "RollbackConfiguration", "NotificationARNs", "ResourceTypes", "DeploymentConfig", "DisableValidation",
 )  # fmt: skip
 UPDATABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 PAGE = 100
@@ -100,6 +102,8 @@ def open_operation(
     *,
     token: str = "",
     retain: list[str] | None = None,
+    policy: str = "",
+    retain_except_on_create: bool = False,
 ) -> Operation:
     """Puts the stack into the operation's first state, with the first line of its journal and its first event."""
     now = context.cloud.clock.time()
@@ -108,6 +112,7 @@ def open_operation(
         stack.updated = now
     operation = Operation(
         stack.id, stack.account, stack.region, kind, context.principal, goal, now, token=token, retain=retain or [],
+        policy=policy or stack.policy, retain_except_on_create=retain_except_on_create,
     )  # fmt: skip
     write_beginning(context, tx, stack, operation)
     return operation
@@ -142,12 +147,19 @@ def planned(context: Context, stack: Stack, goal: Version) -> tuple[list[Change]
 
     scope = scope_of(stack, goal, template, value, ImportLog(context.store, stack).value)
     try:
-        changes = plan(desired(template, scope, TYPES), resources, TYPES, scope, goal.tags)
+        changes = plan(
+            desired(template, scope, TYPES), resources, TYPES, scope, _source(goal),
+            None if stack.version is None else _source(stack.version),
+        )  # fmt: skip
         if changes or stack.version is None:
             return changes, True
         return [], outputs(template, scope) != stack.outputs or goal.tags != stack.version.tags
     except TemplateError as problem:
         raise refused(problem) from None
+
+
+def _source(version: Version) -> Source:
+    return Source(template_of(version), version.parameters, version.tags)
 
 
 @service.operation(
@@ -163,14 +175,27 @@ async def create_stack(context: Context, request: Shape) -> Shape:
     stack.on_failure = "DO_NOTHING" if request.get("DisableRollback") else request.get("OnFailure", "ROLLBACK")
     stack.timeout_minutes = request.get("TimeoutInMinutes")
     stack.termination_protection = bool(request.get("EnableTerminationProtection"))
+    stack.policy = await stack_policies.given(context, request) or ""
+    _nest(context, stack)
     planned(context, stack, goal)
 
     def change(tx: Transaction) -> Operation:
         reserve(tx, stack)
-        return open_operation(context, tx, stack, "CREATE", goal, token=request.get("ClientRequestToken", ""))
+        return open_operation(
+            context, tx, stack, "CREATE", goal, token=request.get("ClientRequestToken", ""),
+            retain_except_on_create=bool(request.get("RetainExceptOnCreate")),
+        )  # fmt: skip
 
     context.cloud.part(Runner).start(await context.store.transact(change))
     return {"StackId": stack.id}
+
+
+def _nest(context: Context, stack: Stack) -> None:
+    """A stack that CloudFormation makes as a resource of another is marked like any resource."""
+    parent_id = dict(context.system_tags).get(f"{MARK}stack-id")
+    if parent_id is not None:
+        parent = find_stack(context, parent_id)
+        stack.parent_id, stack.root_id = parent.id, parent.root_id or parent.id
 
 
 @service.operation(
@@ -182,13 +207,20 @@ async def update_stack(context: Context, request: Shape) -> Shape:
     updatable(stack)
     role = request.get("RoleARN") or (stack.version.role_arn if stack.version else "")
     goal = await submit(context, request, role_arn=role, previous=stack.version)
-    if not planned(context, stack, goal)[1]:
+    policy = await stack_policies.given(context, request)
+    during = await stack_policies.given(context, request, "StackPolicyDuringUpdate") or ""
+    if not planned(context, stack, goal)[1] and policy is None:
         raise invalid("No updates are to be performed.")
 
     def change(tx: Transaction) -> Operation:
         now = current(tx, stack)
         updatable(now)
-        return open_operation(context, tx, now, "UPDATE", goal, token=request.get("ClientRequestToken", ""))
+        if policy is not None:
+            now.policy = policy
+        return open_operation(
+            context, tx, now, "UPDATE", goal, token=request.get("ClientRequestToken", ""), policy=during,
+            retain_except_on_create=bool(request.get("RetainExceptOnCreate")),
+        )  # fmt: skip
 
     context.cloud.part(Runner).start(await context.store.transact(change))
     return {"StackId": stack.id}
@@ -263,14 +295,14 @@ async def describe_stacks(context: Context, request: Shape) -> Shape:
     if request.get("StackName"):
         return {"Stacks": [_described(find_stack(context, request["StackName"]))]}
     stacks, token = _page(context, request, lambda stack: stack.deleted is None)
-    return present({"Stacks": [_described(stack) for stack in stacks], "NextToken": token})
+    return present({"Stacks": [_described(find_stack(context, stack.id)) for stack in stacks], "NextToken": token})
 
 
 @service.operation("ListStacks", access=anywhere("ListStacks"))
 async def list_stacks(context: Context, request: Shape) -> Shape:
     statuses = request.get("StackStatusFilter") or []
     stacks, token = _page(context, request, lambda stack: not statuses or stack.status in statuses)
-    return present({"StackSummaries": [_summary(stack) for stack in stacks], "NextToken": token})
+    return present({"StackSummaries": [_summary(context, stack) for stack in stacks], "NextToken": token})
 
 
 @service.operation("UpdateTerminationProtection", access=on_stack("UpdateTerminationProtection"))
@@ -286,29 +318,37 @@ async def update_termination_protection(context: Context, request: Shape) -> Sha
     return {"StackId": stack.id}
 
 
-def _page(context: Context, request: Shape, wanted: Any) -> tuple[list[Stack], str | None]:
+def _page(
+    context: Context, request: Shape, wanted: Callable[[StackSummary], bool]
+) -> tuple[list[StackSummary], str | None]:
     try:
         after = paging.decode(request.get("NextToken"))
     except ValueError:
         raise invalid("Invalid NextToken") from None
-    found = STACKS.scan(context.store, context.account, context.region, after=after)
+    found = SUMMARIES.scan(context.store, context.account, context.region, after=after)
     rows, token = paging.page(((key, stack) for key, stack in found if wanted(stack)), PAGE)
     return [stack for _, stack in rows], token
 
 
-def _summary(stack: Stack) -> Shape:
+def _summary(context: Context, stack: StackSummary) -> Shape:
+    known = None if stack.version is None else stack.version.description
+    description = _description(find_stack(context, stack.id)) if known is None else known
+    return _head(stack) | present({"TemplateDescription": description})
+
+
+def _head(stack: StackSummary) -> Shape:
     return present({
-        "StackId": stack.id, "StackName": stack.name, "TemplateDescription": _description(stack),
+        "StackId": stack.id, "StackName": stack.name,
         "CreationTime": moment(stack.created), "LastUpdatedTime": moment(stack.updated),
         "DeletionTime": moment(stack.deleted), "StackStatus": stack.status, "StackStatusReason": stack.reason,
         "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+        "ParentId": stack.parent_id, "RootId": stack.root_id,
     })  # fmt: skip
 
 
 def _described(stack: Stack) -> Shape:
     version = stack.version or Version("", "{}")
-    summary = _summary(stack)
-    return {name: value for name, value in summary.items() if name != "TemplateDescription"} | present({
+    return _head(stack) | present({
         "ChangeSetId": stack.change_set_id, "Description": _description(stack),
         "Parameters": described_parameters(version), "RollbackConfiguration": {},
         "DisableRollback": stack.on_failure == "DO_NOTHING", "NotificationARNs": [],

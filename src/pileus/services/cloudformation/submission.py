@@ -40,7 +40,7 @@ async def body_of(context: Context, request: Shape, previous: Version | None = N
             raise invalid("Previous template is not available")
         return previous.body
     if given == ["TemplateURL"]:
-        return await _fetch(context, request["TemplateURL"])
+        return await fetch(context, request["TemplateURL"], MAX_STORED_BODY)
     body: str = request["TemplateBody"]
     if len(body.encode()) > MAX_BODY:
         raise invalid(
@@ -50,7 +50,8 @@ async def body_of(context: Context, request: Shape, previous: Version | None = N
     return body
 
 
-async def _fetch(context: Context, url: str) -> str:
+async def fetch(context: Context, url: str, limit: int) -> str:
+    """The text of an object in S3 that the caller may read. Raises AWSError."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     path = unquote(parts.path.lstrip("/"))
@@ -64,22 +65,23 @@ async def _fetch(context: Context, url: str) -> str:
         raise invalid(f"S3 error: Domain name specified in {host} is not a valid S3 domain")
     try:
         answer = await context.client().call("s3", "GetObject", {"Bucket": bucket, "Key": key})
-        return (await _read(answer["Body"])).decode()
+        return (await _read(answer["Body"], limit)).decode()
     except AWSError as error:
         raise invalid(f"S3 error: {error.message or error.code} ({bucket}/{key})") from None
     except ValueError:
-        raise invalid(f"The template is no text, or is longer than {MAX_STORED_BODY} bytes.") from None
+        raise invalid(f"The object at {url} is no text, or is longer than {limit} bytes.") from None
 
 
-async def _read(body: bytes | AsyncIterable[bytes]) -> bytes:
-    """Raises ValueError for what is longer than a template may be."""
-    if isinstance(body, bytes):
-        return body
-    read = bytearray()
-    async for piece in body:
-        read += piece
-        if len(read) > MAX_STORED_BODY:
-            raise ValueError("too long")
+async def _read(body: bytes | AsyncIterable[bytes], limit: int) -> bytes:
+    """Raises ValueError for what is longer."""
+    read = bytearray(body if isinstance(body, bytes) else b"")
+    if not isinstance(body, bytes):
+        async for piece in body:
+            read += piece
+            if len(read) > limit:
+                break
+    if len(read) > limit:
+        raise ValueError("too long")
     return bytes(read)
 
 
@@ -140,6 +142,7 @@ async def submit(
         capabilities=sorted(acknowledged),
         tags=kept if tags is None else {tag["Key"]: tag["Value"] for tag in tags},
         role_arn=role_arn,
+        description=expanded.description,
     )
 
 

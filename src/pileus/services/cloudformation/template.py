@@ -135,7 +135,7 @@ def _check_references(template: Template, found: Iterable[Reference], types: Typ
                 )
         elif name in resources and within != "Conditions":
             kind_of = types[resources[name]["Type"]]
-            if attribute and attribute not in kind_of.attributes and not kind_of.open:
+            if attribute and not kind_of.has(attribute):
                 message = f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"
                 raise TemplateError(message, path)
         elif attribute is not None:

@@ -59,6 +59,10 @@ class Work:
     site: str = "http://{}.localhost"
     """Where a bucket answers as a website."""
     remember: Callable[[str], Awaitable[None]] = _nobody
+    capabilities: tuple[str, ...] = ()
+    """What the one who asked for the stack has acknowledged."""
+    keeps_failures: bool = False
+    """Whether what fails is left for somebody to look at it."""
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     """Waits for what may take long. Raises TemplateError where it need not come any more, because another of the
     stack's resources has failed."""
@@ -114,7 +118,9 @@ async def nothing(work: Work) -> None:
 class ResourceType:
     """`name_property` is the one that names the resource, so that two cannot be there at once; `create_only` are
     those whose change replaces it; `tags` is the property that the stack's own tags are added to. `open` is a type that
-    takes any further properties, and says only when it is made which attributes it has."""
+    takes any further properties, and says only when it is made which attributes it has; `attribute_prefix` begins the
+    names of those that depend on what it is made of. `automatic` is a type that may change although its properties do
+    not, so that every update asks it."""
 
     name: str
     properties: Mapping[str, Any]
@@ -128,6 +134,12 @@ class ResourceType:
     tags: str = ""
     capability: str = ""
     open: bool = False
+    attribute_prefix: str = ""
+    automatic: bool = False
+
+    def has(self, attribute: str) -> bool:
+        dynamic = bool(self.attribute_prefix) and attribute.startswith(self.attribute_prefix)
+        return self.open or dynamic or attribute in self.attributes
 
 
 def document(value: Any) -> str:
@@ -163,7 +175,12 @@ async def must_be_free(work: Work, taken: str, missing: str, service: str, opera
 
 
 async def settled(
-    work: Work, service: str, operation: str, request: dict[str, Any], busy: Callable[[Any], bool]
+    work: Work,
+    service: str,
+    operation: str,
+    request: dict[str, Any],
+    busy: Callable[[Any], bool],
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Any:
     """Asks again until the answer is not `busy` any more: some things are made after the call that makes them."""
     pause = 0.02
@@ -171,5 +188,5 @@ async def settled(
         answer = await work.call(service, operation, **request)
         if not busy(answer):
             return answer
-        await asyncio.sleep(pause)
+        await wait(pause)
         pause = min(1.0, pause * 1.5)
