@@ -21,11 +21,11 @@ from pileus.gateway.body import (
 )
 from pileus.security.authentication import Authenticated
 from pileus.security.principals import ANONYMOUS
-from pileus.security.signature import EMPTY_SHA256, Claim
+from pileus.security.signature import EMPTY_SHA256, Claim, SigningKey
 
 KEY = b"k" * 32
 CLAIM = Claim("AKIA", "20260101", "us-east-1", "s3", ("host",), "seed", "20260101T000000Z", "", False)
-WHO = Authenticated(ANONYMOUS, CLAIM, KEY)
+WHO = Authenticated(ANONYMOUS, CLAIM, SigningKey(KEY))
 
 
 class Pieces(Bytes):

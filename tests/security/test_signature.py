@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from typing import Any
 
 import pytest
@@ -54,6 +55,11 @@ def _sign(method: str, path: str, query: dict[str, str], body: bytes, service: s
     }[service == "s3", presigned]
     auth(Credentials(KEY, SECRET, "token+/=" if presigned else None), service, "us-east-1").add_auth(raw)
     return _received(raw)
+
+
+@given(key=st.binary(max_size=64), text=st.binary(max_size=300))
+def test_a_signing_key_signs_as_hmac_does(key: bytes, text: bytes) -> None:
+    assert signature.SigningKey(key).sign(text) == hmac.digest(key, text, "sha256").hex()
 
 
 SEGMENT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).filter(lambda t: t not in (".", ".."))

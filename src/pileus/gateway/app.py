@@ -49,7 +49,7 @@ class Gateway:
         host = read_host(request.host)
         if host.function_url is not None:
             return await sites.function_url(self.cloud, host.function_url, request)
-        bucket = sites.bucket_of(self.cloud, host)
+        bucket = None if host.bucket is None else sites.bucket_of(self.cloud, host)
         if bucket is not None and sites.wants_website(self.cloud, bucket, host, request):
             return await sites.serve_website(self.cloud, bucket, request)
         if bucket is None and sites.is_visit(request):

@@ -241,7 +241,7 @@ class Chunked:
         assert self._who is not None  # noqa: S101 - only signed modes come here
         claim = self._who.claim
         text = f"{kind}\n{claim.timestamp}\n{claim.scope}\n{self._previous}\n{hashes}"
-        wanted = hmac.digest(self._who.signing_key, text.encode(), "sha256").hex()
+        wanted = self._who.signing_key.sign(text.encode())
         if not hmac.compare_digest(wanted.encode(), signature.encode()):
             raise AWSError(
                 "SignatureDoesNotMatch",

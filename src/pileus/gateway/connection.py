@@ -169,7 +169,12 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = heads.NAMES.get(name) or heads.name(name)
-        text = value.decode() if value.isascii() else heads.text(value)
+        # Metadata is in UTF-8 where it is not ASCII, and signed as that; what is none has been signed as Latin-1's
+        # characters.
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
         headers = self._headers
         headers[key] = f"{headers[key]},{text}" if key in headers else text
 

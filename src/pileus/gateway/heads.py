@@ -24,15 +24,6 @@ def name(raw: bytes) -> str:
     return lower
 
 
-def text(raw: bytes) -> str:
-    """Metadata is in UTF-8 where it is not ASCII, and signed as that; what is none has been signed as Latin-1's
-    characters."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
 def split(target: bytes) -> tuple[str, str]:
     """Path and query of a request's target (RFC 9112, 3.2). Raises ValueError."""
     if target[:1] == b"/" and b"#" not in target:

@@ -9,7 +9,7 @@ from pileus.aws.http import Request
 from pileus.security import signature, signature_v2
 from pileus.security.accounts import ACCESS_KEYS, AccessKey
 from pileus.security.principals import ANONYMOUS, Principal
-from pileus.security.signature import Claim, SignatureError
+from pileus.security.signature import Claim, SignatureError, SigningKey
 from pileus.security.tokens import Opener
 from pileus.store.interface import Store
 
@@ -27,7 +27,7 @@ class Authenticated(NamedTuple):
 
     principal: Principal
     claim: Claim
-    signing_key: bytes
+    signing_key: SigningKey
 
 
 class _Known(NamedTuple):

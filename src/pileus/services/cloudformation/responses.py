@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
 import json
 import time
 from collections.abc import AsyncIterable

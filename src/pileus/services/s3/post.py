@@ -180,7 +180,7 @@ def _signed(authenticator: Authenticator, fields: Mapping[str, str]) -> Principa
     given = _field(fields, "x-amz-signature")
     claim = Claim(key_id, date, region, name, (), given, timestamp, fields.get("x-amz-security-token", ""), False)
     secret, principal = _credentials(authenticator, claim)
-    wanted = hmac.digest(signing_key(secret, date, region, name), _field(fields, "policy").encode(), "sha256").hex()
+    wanted = signing_key(secret, date, region, name).sign(_field(fields, "policy").encode())
     if not hmac.compare_digest(wanted.encode(), given.encode()):
         raise _mismatch()
     return principal
