@@ -14,7 +14,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pileus.aws.arn import arn
 from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.security.request_values import safe_transport
 from pileus.services.context import Cloud, Context
 from pileus.services.s3.state import Bucket, Encryption
 
@@ -139,7 +139,7 @@ def customer_key(context: Context, request: Mapping[str, Any], prefix: str = "SS
         raise _invalid(f"{requests} provide an appropriate secret key.")
     if digest is None:
         raise _invalid(f"{requests} provide the client calculated MD5 of the secret key.")
-    if not context.secure and not _is_local(context.source_ip):
+    if not safe_transport(context):
         raise AWSError("InvalidRequest", f"{requests} be made over a secure connection.", status=400)
     try:
         raw = base64.b64decode(key, validate=True)
@@ -150,13 +150,6 @@ def customer_key(context: Context, request: Mapping[str, Any], prefix: str = "SS
     if not hmac.compare_digest(key_md5(raw), digest):
         raise _invalid("The calculated MD5 hash of the key did not match the hash that was provided.")
     return raw
-
-
-def _is_local(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def key_md5(key: bytes) -> str:
