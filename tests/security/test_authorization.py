@@ -357,7 +357,10 @@ def test_what_is_remembered_is_bounded(world: Any, monkeypatch: Any) -> None:
 
 @pytest.mark.parametrize(
     ("source_ip", "secure", "safe"),
-    [("10.0.0.9", False, False), ("10.0.0.9", True, True), ("127.0.0.1", False, True), ("::1", False, True), ("", False, False)],
+    [
+        ("10.0.0.9", False, False), ("10.0.0.9", True, True), ("127.0.0.1", False, True), ("::1", False, True),
+        ("", False, False),
+    ],
 )  # fmt: skip
 def test_transport_is_safe_over_tls_and_within_the_machine(source_ip: str, secure: bool, safe: bool) -> None:
     request = SimpleNamespace(source_ip=source_ip, secure=secure)
