@@ -45,6 +45,28 @@ def test_reservations_do_not_use_the_shared_pool(tmp_path: Path) -> None:
     assert first.in_use("1", "r", None) == 4
 
 
+def test_what_is_provisioned_of_a_reservation_is_its_versions_alone(tmp_path: Path) -> None:
+    first, second = pair(tmp_path)
+    other = msgspec.structs.replace(FUNCTION, version="2")
+    its, others = Limits(reserved=3, provisioned=2, kept=2), Limits(reserved=3, kept=2)
+    spare = first.enter(other, others)
+    with pytest.raises(AWSError, match="Rate Exceeded"):
+        second.enter(other, others)
+    counted = first.enter(FUNCTION, its)
+    second.enter(FUNCTION, its)
+    with pytest.raises(AWSError, match="Rate Exceeded"):
+        first.enter(FUNCTION, its)
+    assert first.in_use("1", "r", "f") == first.in_use("1", "r", None) == 3
+    first.leave(spare)
+    more = second.enter(FUNCTION, its)  # beyond what is provisioned it takes what all may take
+    with pytest.raises(AWSError, match="Rate Exceeded"):
+        first.enter(other, others)
+    for rows, worker in ((counted, first), (more, second)):
+        worker.leave(rows)
+    first.enter(other, others)
+    assert first.in_use("1", "r", "f") == 2
+
+
 def test_a_killed_workers_count_is_forgotten_when_its_number_is_taken_again(tmp_path: Path) -> None:
     first, second = pair(tmp_path)
     first.enter(FUNCTION, Limits())

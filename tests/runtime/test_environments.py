@@ -88,7 +88,8 @@ def test_the_log_is_written_as_lambda_writes_it(harness: Harness) -> None:
     function = harness.function(source)
     request = "22222222-2222-4222-8222-222222222222"
     harness.invoke(function, request_id=request)
-    lines = [text for owner, _, (_, text) in harness.logs if owner == function]
+    first, *lines = [text for owner, _, (_, text) in harness.logs if owner == function]
+    assert first == f"INIT_START Runtime Version: python:3.11.v1\tRuntime Version ARN: {function.runtime_arn}\n"
     assert lines[0] == f"START RequestId: {request} Version: $LATEST\n"
     assert lines[1:3] == ["one\n", "two\n"]
     assert re.fullmatch(rf"\[WARNING\]\t\d{{4}}-.*Z\t{request}\tthree\nfour\n", lines[3])
@@ -109,7 +110,7 @@ def test_json_logs_have_levels(harness: Harness) -> None:
         "    logger.debug('hidden')\n    logger.warning('seen', extra={'order': 7})\n    raise KeyError('lost')"
     )
     for application, system, kinds in (
-        ("WARN", "INFO", ["platform.start", "WARNING", "ERROR", "platform.report"]),
+        ("WARN", "INFO", ["platform.initStart", "platform.start", "WARNING", "ERROR", "platform.report"]),
         ("DEBUG", "WARN", ["DEBUG", "WARNING", "ERROR"]),
     ):
         logging = Logging("/aws/lambda/json", "JSON", cast(Any, application), cast(Any, system))
@@ -242,7 +243,7 @@ def test_provisioned_environments_are_there_before_the_first_call(harness: Harne
     harness.run(harness.runtime.provision(function, 0))
     assert harness.runtime.provisioned(function) == (0, 0)
     broken = harness.function("1 / 0")
-    with pytest.raises(AWSError, match="division by zero"):
+    with pytest.raises(AWSError, match="FUNCTION_ERROR_INIT_FAILURE"):
         harness.run(harness.runtime.provision(broken, 1))
     harness.run(harness.runtime.provision(broken, 0))
 

@@ -371,3 +371,20 @@ def test_a_wrapper_starts_the_runtime(harness: Harness) -> None:
     files = {"wrapper": wrapper, "app.py": "import os\ndef handler(event, context):\n    return os.environ['WRAPPED']"}
     function = harness.function(files, environment=(("AWS_LAMBDA_EXEC_WRAPPER", "/var/task/wrapper"),))
     assert harness.invoke(function).payload == b'"yes"'
+
+
+def test_a_wrapper_that_is_not_there_is_the_end_of_the_shell_that_wants_it(harness: Harness) -> None:
+    function = harness.function("", environment=(("AWS_LAMBDA_EXEC_WRAPPER", "/not/there"),))
+    error = json.loads(harness.invoke(function).payload)
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith("Error: Runtime exited with error: exit status 127")
+
+
+@needs_node
+def test_node_finds_modules_of_the_function_by_their_names(harness: Harness) -> None:
+    files = {
+        "source/index.js": "const own = require('own'); exports.handler = async () => own;",
+        "own.js": "module.exports = 'found';",
+    }
+    function = harness.function(files, runtime=NODE, handler="source/index.handler")
+    assert harness.invoke(function).payload == b'"found"'

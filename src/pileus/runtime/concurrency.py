@@ -100,7 +100,7 @@ class Concurrency:
     def _sum(self, row: int) -> int:
         return sum(self._counts[row : row + self._workers])
 
-    def enter(self, function: FunctionVersion, limits: Limits) -> tuple[int, int]:
+    def enter(self, function: FunctionVersion, limits: Limits) -> tuple[int, ...]:
         """Counts one more invocation, to be given to `leave`. Raises TooManyRequestsException."""
         mine = self._row(function.account, function.region, function.name)
         # A function's reservation is taken from the account's limit already.
@@ -108,6 +108,8 @@ class Concurrency:
         self._counts[mine + self._worker] += 1
         self._counts[pool + self._worker] += 1
         if limits.reserved is not None:
+            if limits.kept:
+                return self._enter_beside_provisioned(function, limits, limits.reserved, (mine, pool))
             if self._sum(mine) > limits.reserved:
                 self.leave((mine, pool))
                 raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
@@ -116,7 +118,22 @@ class Concurrency:
             raise throttled("ConcurrentInvocationLimitExceeded")
         return mine, pool
 
-    def leave(self, rows: tuple[int, int]) -> None:
+    def _enter_beside_provisioned(
+        self, function: FunctionVersion, limits: Limits, reserved: int, rows: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """What is provisioned of a reservation serves its version alone; the rest of the reservation is everybody's
+        (https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html#reserved-and-provisioned)."""
+        within = (self._row(function.account, function.region, function.name, function.version), limits.provisioned)
+        beside = (self._row(function.account, function.region, function.name, " beside"), reserved - limits.kept)
+        for row, allowed in (within, beside):
+            self._counts[row + self._worker] += 1
+            if self._sum(row) <= allowed:
+                return (*rows, row)
+            self._counts[row + self._worker] -= 1
+        self.leave(rows)
+        raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+
+    def leave(self, rows: tuple[int, ...]) -> None:
         for row in rows:
             self._counts[row + self._worker] -= 1
 

@@ -115,6 +115,9 @@ class Environment:
         """Gives the sandbox its function. `ready` is done when the runtime asks for its first invocation."""
         self._extensions = Extensions(self.function, [Path(path).name for path in assignment["extensions"]])
         self._assignment = assignment
+        provisioned = "provisioned-concurrency" if self.provisioned else "on-demand"
+        self._log.add(platform_log.init_start(self.function, provisioned, time.time()))
+        self._log.of_init = []
         self._telemetry.initialising()
         self._log.printed = self._telemetry.printed
         self.sandbox.exited = self._exited
@@ -465,8 +468,7 @@ class Environment:
         elif not self.ready.done():
             kind = "Runtime.ExitError"
             if self.sandbox.not_started:
-                kind = "Runtime.InvalidEntrypoint"
-                reason = not_started(self._assignment, self.sandbox.not_started)
+                kind, reason = not_started(self._assignment, self.sandbox.not_started)
             self._init_failed(error_payload(kind, f"Error: {reason}"), kind, "error")
         if running is not None and not running.responded:
             request_id = running.invocation.request_id

@@ -44,6 +44,9 @@ _SIGNALS = {
 }  # fmt: skip
 
 
+_NO_ENTRYPOINT = "Runtime.InvalidEntrypoint"
+
+
 def how_it_ended(status: int | None) -> str:
     """As Lambda words it. None where nobody saw the guest end: its process 1 was killed."""
     if status == 0:
@@ -54,9 +57,12 @@ def how_it_ended(status: int | None) -> str:
     return f"Runtime exited with error: exit status {status}"
 
 
-def not_started(assignment: dict[str, Any], number: int) -> str:
-    """Why the program of an environment could not be executed."""
+def not_started(assignment: dict[str, Any], number: int) -> tuple[str, str]:
+    """The type and the message of the error where the program of an environment could not be executed."""
     program = assignment["program"][0]
+    if program == assignment["environment"].get("AWS_LAMBDA_EXEC_WRAPPER"):
+        # Lambda's own runtimes start wrappers from a shell, whose end it is: recorded.
+        return "Runtime.ExitError", how_it_ended(127 if number == errno.ENOENT else 126)
     if number == errno.ENOENT and program == f"{TASK}/bootstrap" and not Path(assignment["task"], "bootstrap").exists():
-        return f"Couldn't find valid bootstrap(s): [{TASK}/bootstrap {LAYERS}/bootstrap]"
-    return f"fork/exec {program}: {os.strerror(number).lower()}"
+        return _NO_ENTRYPOINT, f"Couldn't find valid bootstrap(s): [{TASK}/bootstrap {LAYERS}/bootstrap]"
+    return _NO_ENTRYPOINT, f"fork/exec {program}: {os.strerror(number).lower()}"

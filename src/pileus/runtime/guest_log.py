@@ -33,8 +33,8 @@ class GuestLog:
         self._allowance = float(_A_SECOND)
         self._allowance_at = time.perf_counter()
         self._tail: bytearray | None = None
-        self.of_init: list[str] | None = []
-        """The first events, until set to None."""
+        self.of_init: list[str] | None = None
+        """The first events of an initialisation, from when this is a list until it is None again."""
         self.printed: Callable[[Sequence[LogLine]], None] | None = None
         """Is told of what the guest printed, too."""
         self._loop.add_reader(pipe, self._read)

@@ -52,6 +52,8 @@ class FunctionVersion(msgspec.Struct, frozen=True, cache_hash=True):
     code_sha256: str
     logging: Logging
     modified: str = ""
+    runtime_arn: str = ""
+    """Of the runtime's version, for the log."""
     memory_mb: int = 128
     timeout_s: float = 3
     ephemeral_storage_mb: int = 512
@@ -78,10 +80,13 @@ class Invocation(msgspec.Struct, frozen=True, gc=False):
 
 class Limits(msgspec.Struct, frozen=True):
     """Concurrency that this call may use. `reserved` is the function's own reservation (0 lets nothing run), None
-    where it has none; then it shares `unreserved`, the account's limit less all reservations."""
+    where it has none; then it shares `unreserved`, the account's limit less all reservations. Of a reservation,
+    `provisioned` is this version's, and `kept` what all versions together have provisioned."""
 
     reserved: int | None = None
     unreserved: int = 1000
+    provisioned: int = 0
+    kept: int = 0
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 Standard output, standard error and the runtime client's telemetry frames share one pipe, so that they stay in order.
 A frame (`a55a`, two bytes of type, length, microseconds, message: the telemetry log protocol of the runtime clients)
-is one event however many lines it has; everything else is one event a line, its newline kept, as CloudWatch keeps it.
+is one event however many lines it has; everything else is one event a line, its newline kept, as CloudWatch keeps it;
+empty lines are none (recorded).
 No UTF-8 text contains `a55a`.
 """
 
@@ -45,7 +46,7 @@ class Splitter:
                 continue
             plain = data if frame < 0 else data[:frame]
             end = plain.rfind(b"\n") + 1
-            events += [(now, _text(line + b"\n")) for line in plain[:end].split(b"\n")[:-1]]
+            events += [(now, _text(line + b"\n")) for line in plain[:end].split(b"\n") if line]
             rest = plain[end:]
             while len(rest) > EVENT_LIMIT:
                 events.append((now, _text(rest[:EVENT_LIMIT])))

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html and 
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from pileus.runtime.interface import FunctionVersion, LogLine
 
 # Which platform events a system log level lets through.
 _RANK = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "ERROR": 4, "FATAL": 5}
+
+
+_RUNTIME = re.compile(r"^([a-z]+)\.?(.*?)(?:\.x)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,19 @@ class Report:
     """`success`, `error` or `timeout`."""
     error_type: str = ""
     trace: str = ""
+
+
+def init_start(function: FunctionVersion, how: str, at: float) -> list[LogLine]:
+    """`how` is the initialisation type."""
+    version = _RUNTIME.sub(r"\1:\2.v1", function.runtime)  # Pileus has one version of each runtime
+    if function.logging.format == "JSON":
+        record = {
+            "initializationType": how, "phase": "init", "runtimeVersion": version,
+            "runtimeVersionArn": function.runtime_arn,
+        }  # fmt: skip
+        return _json(function, at, "initStart", "INFO", record)
+    text = f"INIT_START Runtime Version: {version}\tRuntime Version ARN: {function.runtime_arn}\n"
+    return [(int(at * 1000), text)]
 
 
 def start(function: FunctionVersion, request_id: str, at: float) -> list[LogLine]:

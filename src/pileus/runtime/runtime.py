@@ -411,9 +411,7 @@ class FunctionRuntime:
             ):
                 self.idle(made)
         except InitFailedError as error:
-            raise AWSError(
-                "InvalidParameterValueException", error.payload.decode("utf-8", "replace"), Type="User"
-            ) from error
+            raise AWSError("InvalidParameterValueException", "FUNCTION_ERROR_INIT_FAILURE", Type="User") from error
         return len(self._of(function, provisioned=True))
 
     def provisioned(self, function: FunctionVersion) -> tuple[int, int]:

@@ -27,13 +27,12 @@ def variables(
         "LC_CTYPE": "C.UTF-8",
         "TZ": ":UTC",
         "PATH": f"/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:{LAYERS}/bin",
-        "LD_LIBRARY_PATH": f"/lib64:/usr/lib64:{RUNTIME}:{RUNTIME}/lib:{TASK}:{TASK}/lib:{LAYERS}/lib",
+        "LD_LIBRARY_PATH": f"/var/lang/lib:/lib64:/usr/lib64:{RUNTIME}:{RUNTIME}/lib:{TASK}:{TASK}/lib:{LAYERS}/lib",
         **language.variables(function),
         "AWS_ENDPOINT_URL": endpoint,
         **dict(function.environment),
         "AWS_REGION": function.region,
         "AWS_DEFAULT_REGION": function.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": function.version,
@@ -52,6 +51,8 @@ def variables(
         "SHLVL": "0",
         **credentials,
     }
+    if not function.runtime.startswith("provided"):
+        values["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{function.runtime}"
     if function.logging.format == "JSON":
         values["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
         values["AWS_LAMBDA_LOG_LEVEL"] = function.logging.application_level or "INFO"

@@ -134,7 +134,9 @@ def test_output_lands_in_the_log_group(functions: Any) -> None:
     functions.create("talking", "def handler(e, c):\n    print('hello', e)\n    print('two')\n")
     functions.invoke("talking", "you")
     messages = functions.logged("talking", "REPORT")
-    assert [message.split(" ")[0].strip() for message in messages] == ["START", "hello", "two", "END", "REPORT"]
+    words = [message.split(" ")[0].strip() for message in messages]
+    assert words == ["INIT_START", "START", "hello", "two", "END", "REPORT"]
+    assert re.search(r"Version: python:3.11.v1\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:", messages[0])
     streams = functions.account.client("logs").describe_log_streams(logGroupName="/aws/lambda/talking")["logStreams"]
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", streams[0]["logStreamName"])
 

@@ -80,12 +80,12 @@ def test_a_request_becomes_an_event(functions: Any) -> None:
 
 # What AWS was recorded to make of what functions return: (expression, status, body, headers)
 ANSWERS: list[tuple[str, int, bytes, dict[str, str]]] = [
-    ("{'hello': 'world'}", 200, b'{"hello": "world"}', {"content-type": "application/json"}),
+    ("{'hello': 'world'}", 200, b'{"hello":"world"}', {"content-type": "application/json"}),
     ("'hello'", 200, b"hello", {"content-type": "application/json"}),
     ("3", 200, b"3", {"content-type": "application/json"}),
     ("3.1", 200, b"3.1", {"content-type": "application/json"}),
     ("True", 200, b"true", {"content-type": "application/json"}),
-    ("['hello', 3, True]", 200, b'["hello", 3, true]', {"content-type": "application/json"}),
+    ("['hello', 3, True]", 200, b'["hello",3,true]', {"content-type": "application/json"}),
     ("{'statusCode': 200, 'body': 'body123'}", 200, b"body123", {"content-type": "application/json"}),
     (
         "{'statusCode': 418, 'headers': {'X-Own': 'a', 'Content-Type': 'text/plain'}, 'cookies': ['c=1', 'd=2'],"
@@ -124,11 +124,17 @@ def test_without_permission_nobody_gets_in(functions: Any) -> None:
     functions.create("closed")
     address = functions.client.create_function_url_config(FunctionName="closed", AuthType="NONE")["FunctionUrl"]
     refused = ask(address)
-    assert (refused.status, json.loads(refused.content)) == (403, {"Message": "Forbidden"})  # type: ignore[attr-defined]
+    assert (refused.status, json.loads(refused.content)) == (  # type: ignore[attr-defined]
+        403,
+        {"Message": "Forbidden. For troubleshooting Function URL authorization issues, see:"
+         " https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"},
+    )  # fmt: skip
     permit(functions, "closed")
     assert ask(address).status == 200
     functions.client.delete_function_url_config(FunctionName="closed")
-    assert ask(address).status == 404
+    gone = ask(address)
+    assert (gone.status, gone.content) == (403, b'{"Message":null}')  # type: ignore[attr-defined]
+    assert gone.headers["x-amzn-errortype"] == "AccessDeniedException"
 
 
 def test_signed_requests_only(functions: Any, account: Any) -> None:
@@ -141,7 +147,8 @@ def test_signed_requests_only(functions: Any, account: Any) -> None:
     assert response.status == 200
     event = json.loads(response.content)  # type: ignore[attr-defined]
     assert event["requestContext"]["authorizer"]["iam"]["accountId"] == account.id
-    assert "authorization" not in event["headers"]
+    assert not {"authorization", "connection"} & set(event["headers"])
+    assert event["headers"]["x-amzn-trace-id"].startswith("Root=1-")
     assert ask(address, "POST", "/", b"{ }", dict(request.headers.items())).status == 403, "another body"
 
 
@@ -176,6 +183,7 @@ def test_configurations_are_made_once_listed_and_changed(functions: Any) -> None
     }
     changed = client.update_function_url_config(FunctionName="config", AuthType="AWS_IAM", InvokeMode="RESPONSE_STREAM")
     assert (changed["AuthType"], changed["InvokeMode"]) == ("AWS_IAM", "RESPONSE_STREAM")
+    assert client.update_function_url_config(FunctionName="config")["InvokeMode"] == "RESPONSE_STREAM"
     (listed,) = client.list_function_url_configs(FunctionName="config")["FunctionUrlConfigs"]
     assert (listed["FunctionUrl"], listed["FunctionArn"]) == (made["FunctionUrl"], arn)
     with pytest.raises(ClientError) as error:

@@ -119,6 +119,13 @@ def test_provisioned_concurrency_is_kept_ready(published: Any) -> None:
         if shown["Status"] == "READY":
             break
     assert (shown["Status"], shown["AllocatedProvisionedConcurrentExecutions"]) == ("READY", 2)
+    client.put_function_concurrency(FunctionName="many", ReservedConcurrentExecutions=2)
+    with pytest.raises(client.exceptions.TooManyRequestsException) as error:  # all is kept for version 1
+        client.invoke(FunctionName="many")
+    assert error.value.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert published.invoke("many", Qualifier="1") == "1"
+    client.put_function_concurrency(FunctionName="many", ReservedConcurrentExecutions=3)
+    assert published.invoke("many") == "$LATEST"
     client.create_alias(FunctionName="many", Name="a", FunctionVersion="1")
     assert refused(
         client.put_provisioned_concurrency_config,

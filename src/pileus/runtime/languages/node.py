@@ -10,7 +10,7 @@ import functools
 from pathlib import Path
 
 from pileus.runtime.interface import Directories, FunctionVersion
-from pileus.runtime.languages.language import LAYERS, RUNTIME, Language, ask, candidates, prefix_of
+from pileus.runtime.languages.language import LAYERS, RUNTIME, TASK, Language, ask, candidates, prefix_of
 
 IDENTIFIERS = ("nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x")
 
@@ -41,5 +41,5 @@ def _program(node: str, function: FunctionVersion, directories: Directories) -> 
 
 
 def _variables(major: str, function: FunctionVersion) -> dict[str, str]:
-    modules = (f"{LAYERS}/nodejs/node{major}/node_modules", f"{LAYERS}/nodejs/node_modules", f"{RUNTIME}/node_modules")
-    return {"NODE_PATH": ":".join(modules)}
+    layers = f"{LAYERS}/nodejs/node{major}/node_modules:{LAYERS}/nodejs/node_modules"
+    return {"NODE_PATH": f"{layers}:{RUNTIME}/node_modules:{RUNTIME}:{TASK}"}

@@ -39,6 +39,7 @@ from pileus.services.lambda_.records import (
     version_number,
 )
 from pileus.services.lambda_.roles import Roles
+from pileus.store.interface import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,13 +166,7 @@ class Execution:
     async def _provision(self, name: FunctionName) -> None:
         """Of all versions: an alias may have left one for another."""
         store = self._cloud.store
-        wanted: dict[int, int] = {}
-        for key, version in VERSIONS.scan(store, *name.key):
-            wanted[int(str(key[3]))] = version.provisioned
-        for _, alias in ALIASES.scan(store, *name.key):
-            number = version_number(alias.version)
-            if number is not None and alias.provisioned:
-                wanted[number] = alias.provisioned
+        wanted = _provisioned(store, name)
         self.provision_failures.pop(name, None)
         for number, count in wanted.items():
             found = VERSIONS.get(store, *name.key, number)
@@ -191,9 +186,16 @@ class Execution:
         if function is None or version is None:
             raise not_found(name)
         taken = catalog.get(RESERVED, name.account, name.region) or 0
+        # These records move the catalog's mark too.
+        kept = {} if function.reserved is None else _provisioned(self._cloud.store, name)
         return Plan(
             self.runnable(name, version),
-            Limits(function.reserved, limits.CONCURRENT_EXECUTIONS - taken),
+            Limits(
+                function.reserved,
+                limits.CONCURRENT_EXECUTIONS - taken,
+                kept.get(version_number(name.qualifier) or 0, 0),
+                sum(kept.values()),
+            ),
             _charges(version.configuration),
         )
 
@@ -203,6 +205,16 @@ class Execution:
         meter(name.account, units.LAMBDA_REQUESTS)
         for unit, a_second in plan.charges:
             meter(name.account, unit, outcome.billed_ms / 1000 * a_second)
+
+
+def _provisioned(reader: Reader, name: FunctionName) -> dict[int, int]:
+    """How many environments each version of a function is to have ready, be it by an alias."""
+    wanted = {int(str(key[3])): version.provisioned for key, version in VERSIONS.scan(reader, *name.key)}
+    for _, alias in ALIASES.scan(reader, *name.key):
+        number = version_number(alias.version)
+        if number is not None and alias.provisioned:
+            wanted[number] = alias.provisioned
+    return wanted
 
 
 def _charges(configuration: Configuration) -> tuple[tuple[str, float], ...]:
@@ -235,6 +247,7 @@ def _runnable(name: FunctionName, qualified: str, version: Version) -> FunctionV
             cast(Any, controls.get("SystemLogLevel", "")),
         ),
         modified=configuration.last_modified,
+        runtime_arn=configuration.runtime_version_config["RuntimeVersionArn"],
         memory_mb=configuration.memory_size,
         timeout_s=configuration.timeout,
         ephemeral_storage_mb=configuration.ephemeral_storage["Size"],

@@ -134,7 +134,8 @@ class UrlConfig(msgspec.Struct):
     auth_type: str
     created: str
     modified: str
-    invoke_mode: str = "BUFFERED"
+    invoke_mode: str = ""
+    """Empty where nobody ever said: BUFFERED."""
     cors: dict[str, Any] | None = None
 
 

@@ -22,6 +22,11 @@ _SESSION_SECONDS = ENVIRONMENT_LIFETIME + 3600.0
 _REUSE_SECONDS = 900.0
 
 
+def _session_name(function: str) -> str:
+    """STS wants two letters at least; recorded."""
+    return function if len(function) > 1 else f"{function}@lambda_function"
+
+
 class Roles:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -45,7 +50,7 @@ class Roles:
         lambda_service = service("lambda.amazonaws.com", account)
         try:
             answer = await self._cloud.client(lambda_service, region=region).call(
-                "sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": function.ljust(2, "-")}
+                "sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": _session_name(function)}
             )
         except AWSError as error:
             raise AWSError(

@@ -63,7 +63,7 @@ async def create_function_url_config(context: Context, request: Shape) -> Shape:
         return config
 
     config = await context.store.transact(change)
-    return _answered(_shape(context, name, config), request, "LastModifiedTime")
+    return _answered(_shape(context, name, config), config, "LastModifiedTime")
 
 
 @service.operation("UpdateFunctionUrlConfig", access=on_function("UpdateFunctionUrlConfig", _keys))
@@ -81,7 +81,8 @@ async def update_function_url_config(context: Context, request: Shape) -> Shape:
         URL_CONFIGS.put(tx, *_key(name), value=config)
         return config
 
-    return _answered(_shape(context, name, await context.store.transact(change)), request)
+    config = await context.store.transact(change)
+    return _answered(_shape(context, name, config), config)
 
 
 @service.operation("GetFunctionUrlConfig", access=on_function("GetFunctionUrlConfig", _keys))
@@ -149,12 +150,12 @@ def _shape(context: Context, name: FunctionName, config: UrlConfig) -> dict[str,
         "AuthType": config.auth_type,
         "CreationTime": config.created,
         "LastModifiedTime": config.modified,
-        "InvokeMode": config.invoke_mode,
+        "InvokeMode": config.invoke_mode or "BUFFERED",
     }
     return {**shape, "Cors": config.cors} if config.cors else shape
 
 
-def _answered(shape: dict[str, Any], request: Shape, *without: str) -> dict[str, Any]:
-    """Answers to changes show the mode only where it was asked for, as recorded on AWS."""
-    dropped = {*without, *(() if "InvokeMode" in request else ("InvokeMode",))}
+def _answered(shape: dict[str, Any], config: UrlConfig, *without: str) -> dict[str, Any]:
+    """Answers to changes show the mode only where it was ever asked for, as recorded on AWS."""
+    dropped = {*without, *(() if config.invoke_mode else ("InvokeMode",))}
     return {member: value for member, value in shape.items() if member not in dropped}

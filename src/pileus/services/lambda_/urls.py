@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import orjson
 
 from pileus.aws import body as bodies
+from pileus.aws import tracing
 from pileus.aws.errors import AWSError
 from pileus.aws.http import Request, Response
 from pileus.aws.identifiers import request_id as new_request_id
@@ -31,6 +33,11 @@ from pileus.services.lambda_.invocations import identity, prepared, trace
 from pileus.services.lambda_.names import FunctionName
 from pileus.services.lambda_.records import URL_CONFIGS, URL_OWNERS, UrlConfig
 
+_FORBIDDEN = (
+    "Forbidden. For troubleshooting Function URL authorization issues, see:"
+    " https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+)
+_NOT_SHOWN = frozenset({"authorization", "connection"})
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
 _OWN_RESPONSE = "application/vnd.awslambda.http-integration-response"
 _PRELUDE_END = b"\0" * 8
@@ -52,7 +59,7 @@ async def handle(cloud: Cloud, identifier: str, request: Request) -> Response:
     name = FunctionName(owner.account, owner.region, owner.name, owner.qualifier) if owner else None
     config = URL_CONFIGS.get(cloud.store, *name.key, name.qualifier) if name else None
     if name is None or config is None:
-        return _message(404, None)
+        return _denied(None)
     origin = request.headers.get("origin")
     if config.cors and origin and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
         return Response(200, _preflight(config.cors, origin, request))
@@ -70,7 +77,7 @@ async def _answer(cloud: Cloud, name: FunctionName, config: UrlConfig, request: 
     try:
         principal = _principal(cloud, config, request, content)
     except SignatureError as error:
-        return _message(403, error.message or "Forbidden")
+        return _denied(error.message or _FORBIDDEN)
     context = Context(
         cloud=cloud,
         principal=principal,
@@ -90,7 +97,7 @@ async def _answer(cloud: Cloud, name: FunctionName, config: UrlConfig, request: 
         return await _invoke(context, name, config, request, content)
     except AWSError as error:
         if error.code == "AccessDenied":
-            return _message(403, "Forbidden")
+            return _denied(_FORBIDDEN)
         if error.code == "TooManyRequestsException":
             return _message(429, error.message)
         return _message(502, "Internal Server Error")
@@ -120,13 +127,14 @@ async def _invoke(
 ) -> Response:  # fmt: skip
     version = await prepared(context, name)
     identity_id, pool_id = identity(context.principal)
+    trace_id = trace(context, name, version)
     invocation = Invocation(
         request_id=context.request_id,
-        payload=orjson.dumps(_event(context, config, request, content)),
+        payload=orjson.dumps(_event(context, config, request, content, trace_id)),
         invoked_arn=name.qualified_arn,
         cognito_identity_id=identity_id,
         cognito_identity_pool_id=pool_id,
-        trace_id=trace(context, name, version),
+        trace_id=trace_id,
     )
     execution = context.cloud.part(Execution)
     if config.invoke_mode == "RESPONSE_STREAM":
@@ -135,10 +143,11 @@ async def _invoke(
     return _buffered(outcome)
 
 
-def _event(context: Context, config: UrlConfig, request: Request, content: bytes) -> dict[str, Any]:
+def _event(context: Context, config: UrlConfig, request: Request, content: bytes, trace_id: str) -> dict[str, Any]:
     """The request in payload format 2.0."""
     now = context.cloud.clock.now()
-    headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+    headers = {name: value for name, value in request.headers.items() if name not in _NOT_SHOWN}
+    headers.setdefault("x-amzn-trace-id", f"Root={tracing.fields(trace_id)['Root']}")
     headers["x-forwarded-for"] = request.source_ip
     headers["x-forwarded-proto"] = "https" if request.secure else "http"
     headers["x-forwarded-port"] = request.headers.get("host", "").partition(":")[2] or "80"
@@ -232,7 +241,7 @@ def _buffered(outcome: Outcome) -> Response:
     except ValueError:
         return Response(200, {"content-type": "application/json"}, outcome.payload)
     if not isinstance(answer, dict) or "statusCode" not in answer:
-        payload = answer.encode() if isinstance(answer, str) else outcome.payload
+        payload = answer.encode() if isinstance(answer, str) else msgspec.json.format(outcome.payload, indent=-1)
         return Response(200, {"content-type": "application/json"}, payload)
     content = answer.get("body", "")
     if not isinstance(content, str):
@@ -295,6 +304,12 @@ async def _after(first: bytes, stream: AsyncIterator[bytes]) -> AsyncIterator[by
         yield first
     async for piece in stream:
         yield piece
+
+
+def _denied(text: str | None) -> Response:
+    response = _message(403, text)
+    response.headers["x-amzn-errortype"] = "AccessDeniedException"
+    return response
 
 
 def _message(status: int, text: str | None, *, plain: bool = False) -> Response:
