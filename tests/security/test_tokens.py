@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pileus.security.keyring import Keyring, Sealer, put_sealing_key
+from pileus.security.keyring import Keyring, Sealer, put_keeping_key, put_sealing_key
 from pileus.security.principals import Principal, Session, WebIdentity
 from pileus.security.tokens import Opener, issue
 from pileus.store.sqlite import SQLiteStore
@@ -105,6 +105,23 @@ def test_rotation_logs_nobody_out(tmp_path: Path) -> None:
     for sealer in (keyring.sealer, other_worker):
         for token in (before, after):
             assert Opener(sealer).open(token)[1].arn == "arn:role"
+    store.close()
+
+
+def test_what_is_kept_opens_after_every_rotation(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    keyring = Keyring(store)
+    day = 86_400.0
+    # A cloud from before there were such keys: what it kept was sealed by the keys of sessions.
+    kept = [keyring.sealer.seal(b"old", b"kept")]
+    asyncio.run(store.transact(lambda tx: put_keeping_key(tx, 1.5)))
+    for now in (2 * day, 4 * day, 6 * day):
+        kept.append(keyring.keeper.seal(b"new", b"kept"))
+        asyncio.run(keyring.rotate(now))
+    assert [keyring.keeper.open(sealed, b"kept") for sealed in kept] == [b"old", b"new", b"new", b"new"]
+    assert len({sealed[:4] for sealed in kept}) == 4, "each sealed by another key"
+    with pytest.raises(ValueError):
+        keyring.sealer.open(kept[0], b"kept")
     store.close()
 
 

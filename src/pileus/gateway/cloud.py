@@ -57,6 +57,8 @@ async def prepare(store: SQLiteStore, clock: Clock) -> accounts.AccessKey:
         drop_leases(tx)
         if not keyring.has_sealing_key(tx):
             keyring.put_sealing_key(tx, clock.time())
+        if not keyring.has_keeping_key(tx):
+            keyring.put_keeping_key(tx, clock.time())
         existing = accounts.root_key(tx)
         if existing is not None:
             return existing

@@ -1,7 +1,8 @@
 """The cloud's own keys: what seals session tokens and paging secrets, and what signs OpenID tokens.
 
 They lie in the store, so that every worker has the same ones. Sealing keys rotate: the newest seals, older ones still
-open what they sealed until they are dropped, so a rotation logs nobody out.
+open what they sealed until they are dropped, so a rotation logs nobody out. What is kept for good is sealed by keys of
+its own, which rotate too and are never dropped.
 """
 
 from __future__ import annotations
@@ -51,20 +52,22 @@ class SigningKey(msgspec.Struct):
 
 
 _SEALING = Records(SealingKey, "security", "sealing-key")
+_KEEPING = Records(SealingKey, "security", "keeping-key")
 _SIGNING = Records(SigningKey, "security", "signing-key")
 
 
 class Sealer:
     """Authenticated encryption with AES-256-GCM (NIST SP 800-38D) under the cloud's own keys."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, records: Records[SealingKey] = _SEALING) -> None:
         self._reader = reader
+        self._records = records
         self._keys: dict[bytes, AESGCM] = {}
         self._newest = b""
         self._load()
 
     def _load(self) -> None:
-        found = sorted((key for _, key in _SEALING.scan(self._reader)), key=lambda key: key.created)
+        found = sorted((key for _, key in self._records.scan(self._reader)), key=lambda key: key.created)
         self._keys = {key.id: AESGCM(key.secret) for key in found}
         self._newest = found[-1].id if found else b""
 
@@ -94,7 +97,13 @@ class Keyring:
 
     @cached_property
     def sealer(self) -> Sealer:
+        """For what expires."""
         return Sealer(self._store)
+
+    @cached_property
+    def keeper(self) -> Sealer:
+        """For what is kept: the keys of encrypted objects, secret parameters."""
+        return Sealer(self._store, _KEEPING)
 
     async def signing_key(self, now: float) -> SigningKey:
         """The newest one, made at first need (an RSA key takes a moment)."""
@@ -126,12 +135,14 @@ class Keyring:
 
         def change(tx: Transaction) -> None:
             put_sealing_key(tx, now)
+            put_keeping_key(tx, now)
             _SIGNING.put(tx, fresh.id, value=fresh)
             _drop(tx, _SEALING, now - _LONGEST_SESSION_SECONDS)
             _drop(tx, _SIGNING, now - _LONGEST_TOKEN_SECONDS)
 
         await self._store.transact(change)
         self.__dict__.pop("sealer", None)
+        self.__dict__.pop("keeper", None)
 
 
 def _drop(tx: Transaction, records: Records[Any], before: float) -> None:
@@ -143,8 +154,24 @@ def _drop(tx: Transaction, records: Records[Any], before: float) -> None:
 
 
 def put_sealing_key(tx: Transaction, now: float) -> None:
+    _put_key(tx, _SEALING, now)
+
+
+def put_keeping_key(tx: Transaction, now: float) -> None:
+    """The first one finds what is kept already under the keys that seal sessions: they are kept with it."""
+    if next(_KEEPING.scan(tx, limit=1), None) is None:
+        for name, key in list(_SEALING.scan(tx)):
+            _KEEPING.put(tx, *name, value=key)
+    _put_key(tx, _KEEPING, now)
+
+
+def _put_key(tx: Transaction, records: Records[SealingKey], now: float) -> None:
     key = SealingKey(secrets.token_bytes(_KEY_ID_BYTES), secrets.token_bytes(32), now)
-    _SEALING.put(tx, key.id, value=key)
+    records.put(tx, key.id, value=key)
+
+
+def has_keeping_key(reader: Reader) -> bool:
+    return next(_KEEPING.scan(reader, limit=1), None) is not None
 
 
 def has_sealing_key(reader: Reader) -> bool:

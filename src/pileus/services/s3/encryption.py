@@ -34,6 +34,7 @@ _TAG = 16
 _PREFIX = 7
 _SEAL_NONCE = 12
 _CUSTOMER_ALGORITHM = "AES256"
+_HEADER = "x-amz-server-side-encryption"
 _CUSTOMER_MEMBERS = {
     prefix: (f"{prefix}Algorithm", f"{prefix}Key", f"{prefix}KeyMD5")
     for prefix in ("SSECustomer", "CopySourceSSECustomer")
@@ -60,14 +61,14 @@ def wanted(context: Context, request: Mapping[str, Any], bucket: Bucket) -> Want
             raise _invalid(
                 "Server Side Encryption with Customer provided key is incompatible with the encryption method "
                 "specified",
-                ArgumentName="x-amz-server-side-encryption",
+                ArgumentName=_HEADER,
                 ArgumentValue=str(scheme or ""),
             )
         return Wanted("customer", customer)
     if not scheme and request.get("SSEKMSKeyId"):
         raise _invalid(
             "Server Side Encryption with KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
-            ArgumentName="x-amz-server-side-encryption",
+            ArgumentName=_HEADER,
         )
     if scheme:
         return named(bucket, context.region, scheme, request.get("SSEKMSKeyId", ""), request.get("BucketKeyEnabled"))
@@ -90,7 +91,7 @@ def named(bucket: Bucket, region: str, scheme: str, key: str, bucket_key: bool |
             raise _invalid(
                 "Server Side Encryption with KMS managed key requires HTTP header "
                 "x-amz-server-side-encryption : aws:kms",
-                ArgumentName="x-amz-server-side-encryption",
+                ArgumentName=_HEADER,
                 ArgumentValue=scheme,
             )
         return Wanted("AES256")
@@ -100,7 +101,7 @@ def named(bucket: Bucket, region: str, scheme: str, key: str, bucket_key: bool |
         raise option_not_implemented(f"the server-side encryption {scheme}")
     raise _invalid(
         "The encryption method specified is not supported",
-        ArgumentName="x-amz-server-side-encryption",
+        ArgumentName=_HEADER,
         ArgumentValue=scheme,
     )
 
@@ -128,17 +129,19 @@ def customer_key(context: Context, request: Mapping[str, Any], prefix: str = "SS
         return b""
     requests = "Requests specifying Server Side Encryption with Customer provided keys must"
     if algorithm is None:
-        raise _invalid(f"{requests} provide a valid encryption algorithm.")
+        raise _invalid(f"{requests} provide a valid encryption algorithm.", ArgumentName=_HEADER)
     if algorithm != _CUSTOMER_ALGORITHM:
         raise AWSError(
             "InvalidEncryptionAlgorithmError",
-            "The encryption request that you specified is not valid. The valid value is AES256.",
+            "The Encryption request you specified is not valid. Supported value: AES256.",
             status=400,
+            ArgumentName=_HEADER,
+            ArgumentValue=algorithm,
         )
     if key is None:
-        raise _invalid(f"{requests} provide an appropriate secret key.")
+        raise _invalid(f"{requests} provide an appropriate secret key.", ArgumentName=_HEADER)
     if digest is None:
-        raise _invalid(f"{requests} provide the client calculated MD5 of the secret key.")
+        raise _invalid(f"{requests} provide the client calculated MD5 of the secret key.", ArgumentName=_HEADER)
     if not safe_transport(context):
         raise AWSError("InvalidRequest", f"{requests} be made over a secure connection.", status=400)
     try:
@@ -146,9 +149,11 @@ def customer_key(context: Context, request: Mapping[str, Any], prefix: str = "SS
     except (binascii.Error, ValueError):
         raw = b""
     if len(raw) != 32:
-        raise _invalid("The secret key was invalid for the specified algorithm.")
+        raise _invalid("The secret key was invalid for the specified algorithm.", ArgumentName=_HEADER)
     if not hmac.compare_digest(key_md5(raw), digest):
-        raise _invalid("The calculated MD5 hash of the key did not match the hash that was provided.")
+        raise _invalid(
+            "The calculated MD5 hash of the key did not match the hash that was provided.", ArgumentName=_HEADER
+        )
     return raw
 
 
@@ -165,7 +170,7 @@ def make(cloud: Cloud, account: str, want: Wanted) -> tuple[Encryption | None, b
         nonce = secrets.token_bytes(_SEAL_NONCE)
         sealed = nonce + AESGCM(want.customer_key).encrypt(nonce, key, b"SSE-C")
         return Encryption(sealed, customer_key_md5=key_md5(want.customer_key)), key
-    sealed = cloud.keyring.sealer.seal(key, _purpose(account, want.kms_key))
+    sealed = cloud.keyring.keeper.seal(key, _purpose(account, want.kms_key))
     return Encryption(sealed, kms_key=want.kms_key, bucket_key=want.bucket_key), key
 
 
@@ -177,7 +182,7 @@ def open_key(cloud: Cloud, account: str, encryption: Encryption | None, customer
         return (
             b""
             if encryption is None
-            else cloud.keyring.sealer.open(encryption.key, _purpose(account, encryption.kms_key))
+            else cloud.keyring.keeper.open(encryption.key, _purpose(account, encryption.kms_key))
         )
     if not customer:
         raise AWSError(
