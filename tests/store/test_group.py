@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from typing import Any
 
+import apsw
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +56,7 @@ def _take(change: Any, model: dict[bytes, bytes], step: tuple[Any, ...]) -> None
 def test_each_change_is_whole_or_not_there_and_sees_those_before_it(
     before: dict[bytes, bytes], changes: list[tuple[list[tuple[Any, ...]], bool]]
 ) -> None:
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+    with contextlib.closing(apsw.Connection(":memory:")) as connection:
         for statement in _SCHEMA:
             connection.execute(statement)
         connection.execute("BEGIN")
@@ -84,9 +84,8 @@ def test_each_change_is_whole_or_not_there_and_sees_those_before_it(
         connection.execute("COMMIT")
         assert dict(pairs(connection, b"", b"\xff", False, None, lambda: None)) == model
         for key in (b"a", b"b", b"ba", b"c", b"d"):
-            row = connection.execute(GET, (key,)).fetchone()
-            assert (None if row is None else row[0]) == model.get(key)
-        kept = connection.execute("SELECT count(*) FROM large").fetchone()[0]
+            assert connection.execute(GET, (key,)).get == model.get(key)
+        kept = connection.execute("SELECT count(*) FROM large").get
         assert kept == sum(len(key) + len(value) > 1900 for key, value in model.items())
         written = any(step[0] in ("put", "delete") for steps, fails in changes for step in steps if not fails)
         assert group.pages > 0 or not written

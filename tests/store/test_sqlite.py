@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -179,7 +180,7 @@ def test_a_full_store_says_so_and_goes_on(tmp_path: Path) -> None:
     async def main() -> None:
         store = SQLiteStore(tmp_path / "store.db", "relaxed")
         await store.transact(lambda tx: tx.put(b"before", b"1"))
-        pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+        pages = store._writer.pragma("page_count")
         store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(StoreFullError):
             await store.transact(lambda tx: tx.put(b"large", b"x" * 1_000_000))
@@ -357,29 +358,27 @@ def test_the_log_stays_short_though_writing_never_pauses(tmp_path: Path, monkeyp
     asyncio.run(main())
 
 
-class _FailingConnection(sqlite3.Connection):
+class _FailingConnection(apsw.Connection):
     """Its `at`-th statement fails, as `how` says: alone, or with all that the transaction had written."""
 
     at = 0
     how = ""
     count = 0
 
-    def execute(self, *statement: Any) -> sqlite3.Cursor:
+    def execute(self, *arguments: Any, **options: Any) -> apsw.Cursor:
         self._fail_in_turn()
-        return super().execute(*statement)
+        return super().execute(*arguments, **options)
 
-    def executemany(self, *statement: Any) -> sqlite3.Cursor:
+    def executemany(self, *arguments: Any, **options: Any) -> apsw.Cursor:
         self._fail_in_turn()
-        return super().executemany(*statement)
+        return super().executemany(*arguments, **options)
 
     def _fail_in_turn(self) -> None:
         self.count += 1
         if self.count == self.at:
             if self.how == "all" and self.in_transaction:
                 super().execute("ROLLBACK")
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise error
+            raise apsw.FullError("database or disk is full")
 
 
 @pytest.mark.parametrize("how", ["alone", "all"])
@@ -402,9 +401,7 @@ def test_a_store_that_fails_at_any_step_answers_everyone_and_goes_on(run: Any, h
     async def body(store: SQLiteStore) -> None:
         nonlocal statements
         usual = store._writer
-        broken = sqlite3.connect(
-            store._path, timeout=0, isolation_level=None, check_same_thread=False, factory=_FailingConnection
-        )
+        broken = _FailingConnection(str(store._path))
         store._writer = broken
         for at in range(1, 40):
             broken.at, broken.how, broken.count = at, how, 0

@@ -8,8 +8,10 @@ a savepoint of its own.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import apsw
 
 from pileus.store.watch import is_watched, overlaps
 
@@ -34,11 +36,11 @@ PAGE_BYTES = 8192
 
 
 class Group:
-    """What the changes of a transaction know and have written. All methods raise sqlite3.Error."""
+    """What the changes of a transaction know and have written. All methods raise apsw.Error."""
 
     __slots__ = ("_connection", "_known", "_unwritten", "pages", "watched")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._known: dict[bytes, bytes | None] = {}
         """As the changes so far have left it."""
@@ -55,8 +57,8 @@ class Group:
         try:
             return self._known[key]
         except KeyError:
-            row = self._connection.execute(GET, (key,)).fetchone()
-            value = self._known[key] = None if row is None else row[0]
+            value: bytes | None = self._connection.execute(GET, (key,)).get
+            self._known[key] = value
             return value
 
     def take(self, written: Mapping[bytes, bytes | None]) -> None:
@@ -80,11 +82,11 @@ class Group:
 
 
 class Change:
-    """Implements `store.interface.Transaction`: one change of a group. All methods raise sqlite3.Error."""
+    """Implements `store.interface.Transaction`: one change of a group. All methods raise apsw.Error."""
 
     __slots__ = ("_blind", "_connection", "_group", "_pages", "_saved", "_settled", "_written")
 
-    def __init__(self, group: Group, connection: sqlite3.Connection) -> None:
+    def __init__(self, group: Group, connection: apsw.Connection) -> None:
         self._group = group
         self._connection = connection
         self._written: dict[bytes, bytes | None] = {}
@@ -103,8 +105,8 @@ class Change:
             if key in self._settled:
                 return self._settled[key]
             if self._blind:
-                row = self._connection.execute(GET, (key,)).fetchone()
-                return None if row is None else row[0]
+                value: bytes | None = self._connection.execute(GET, (key,)).get
+                return value
         return self._group.get(key)
 
     def range(
@@ -121,7 +123,8 @@ class Change:
     def delete_range(self, start: bytes, end: bytes) -> None:
         self._settle()
         self._save()
-        self._pages += 1 + self._connection.execute(_DELETE_RANGE, (start, end)).rowcount
+        self._connection.execute(_DELETE_RANGE, (start, end))
+        self._pages += 1 + self._connection.changes()
         self._settled = {}
         self._blind = True
         if overlaps(start, end):
@@ -156,7 +159,7 @@ class Change:
             self._connection.execute("RELEASE change")
 
 
-def write(connection: sqlite3.Connection, pairs: Mapping[bytes, bytes | None]) -> int:
+def write(connection: apsw.Connection, pairs: Mapping[bytes, bytes | None]) -> int:
     """Puts each value under its key, and deletes the keys that have none. Answers how many pages that touches, at
     most."""
     pages = len(pairs)
@@ -169,7 +172,8 @@ def write(connection: sqlite3.Connection, pairs: Mapping[bytes, bytes | None]) -
             small.append((key, value, None))
         else:
             pages += len(value) // PAGE_BYTES + 1
-            small.append((key, b"", connection.execute(_PUT_LARGE, (value,)).lastrowid))
+            connection.execute(_PUT_LARGE, (value,))
+            small.append((key, b"", connection.last_insert_rowid()))
     if gone:
         connection.executemany(_DELETE, gone)
     if small:
@@ -178,7 +182,7 @@ def write(connection: sqlite3.Connection, pairs: Mapping[bytes, bytes | None]) -
 
 
 def pairs(
-    connection: sqlite3.Connection,
+    connection: apsw.Connection,
     start: bytes,
     end: bytes,
     reverse: bool,
@@ -193,7 +197,7 @@ def pairs(
     while left is None or left > 0:
         size = chunk if left is None else min(_CHUNK, left)
         before()
-        rows = connection.execute(statement, (start, end, size)).fetchall()
+        rows: list[Any] = connection.execute(statement, (start, end, size)).fetchall()
         yield from rows
         if len(rows) < size:
             return

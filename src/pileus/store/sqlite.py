@@ -20,11 +20,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+import apsw
 
 from pileus.aws.errors import AWSError
 from pileus.store.group import GET, PAGE_BYTES, Group, pairs
@@ -94,7 +95,8 @@ class SQLiteStore:
             self._reader = self._connect()
             self._reader.execute("PRAGMA cache_size = -32768")
             self._reader.execute("PRAGMA query_only = ON")
-        except sqlite3.Error as error:
+            self._read = self._reader.cursor().execute
+        except apsw.Error as error:
             raise OSError(f"{path}: {error}") from error
         self._watch = Watch(path.with_name(f"{path.name}-watch"))
         self._pending: list[_Pending] = []
@@ -114,12 +116,12 @@ class SQLiteStore:
         self._maintenance: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> apsw.Connection:
         # One connection is never used by two threads at once; the commit thread has the writer while a commit runs.
-        return sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+        return apsw.Connection(str(self._path))
 
     def _prepare(self) -> None:
-        columns = [row[1] for row in self._writer.execute("PRAGMA table_info(pairs)")]
+        columns = [row[1] for row in self._writer.execute("PRAGMA table_info(pairs)").fetchall()]
         if columns and "large" not in columns:
             # Data of an earlier version: its values stay where they are until they are written anew.
             self._writer.execute("ALTER TABLE pairs ADD COLUMN large INTEGER")
@@ -131,8 +133,8 @@ class SQLiteStore:
     def get(self, key: bytes) -> bytes | None:
         if self._watch.commits() != self._mark or not self._held:
             self._look()
-        row = self._reader.execute(GET, (key,)).fetchone()
-        return None if row is None else row[0]
+        value: bytes | None = self._read(GET, (key,)).get
+        return value
 
     def _look(self) -> None:
         """Before a read: lets go of a state that is no longer the newest, holds one that has been so for two reads."""
@@ -218,8 +220,8 @@ class SQLiteStore:
             self._rollback()  # what could not be rolled back when it failed
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            if not _is_busy(error):
+        except apsw.Error as error:
+            if not isinstance(error, _BUSY):
                 _fail(group, _translate(error))
                 loop.call_soon(self._next_group, loop)
                 return
@@ -230,11 +232,11 @@ class SQLiteStore:
         self._begun(loop, group, None)
 
     def _begin_waiting(self) -> None:
-        self._writer.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_SECONDS * 1000}")
+        self._writer.set_busy_timeout(_LOCK_WAIT_SECONDS * 1000)
         try:
             self._writer.execute("BEGIN IMMEDIATE")
         finally:
-            self._writer.execute("PRAGMA busy_timeout = 0")
+            self._writer.set_busy_timeout(0)
 
     def _begun(self, loop: asyncio.AbstractEventLoop, group: list[_Pending], failed: BaseException | None) -> None:
         succeeded: list[_Pending] = []
@@ -262,7 +264,7 @@ class SQLiteStore:
             committing.add_done_callback(lambda done: self._finish(loop, succeeded, done.exception() or done.result()))
 
     def _run(self, waiting: list[_Pending], succeeded: list[_Pending]) -> tuple[int, bool]:
-        """How many pages were written, at most, and whether watched keys were. Raises sqlite3.Error, and what a change
+        """How many pages were written, at most, and whether watched keys were. Raises apsw.Error, and what a change
         raised, where the whole transaction is lost: SQLite itself rolls it back when the disk is full."""
         group = Group(self._writer)
         for pending in waiting:
@@ -275,8 +277,8 @@ class SQLiteStore:
             except BaseException as error:
                 try:
                     change.undo()
-                except sqlite3.Error as broken:
-                    raise (error if isinstance(error, sqlite3.Error) else broken) from None
+                except apsw.Error as broken:
+                    raise (error if isinstance(error, apsw.Error) else broken) from None
                 if not self._writer.in_transaction:
                     raise
                 if not pending.future.done():
@@ -289,7 +291,7 @@ class SQLiteStore:
     def _commit(self, watched: bool) -> BaseException | None:
         try:
             self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             self._rollback()
             return error
         self._watch.mark(watched)
@@ -297,7 +299,7 @@ class SQLiteStore:
 
     def _rollback(self) -> None:
         if self._writer.in_transaction:
-            with contextlib.suppress(sqlite3.Error):  # tried again before the next group
+            with contextlib.suppress(apsw.Error):  # tried again before the next group
                 self._writer.execute("ROLLBACK")
 
     def _finish(self, loop: asyncio.AbstractEventLoop, group: list[_Pending], failed: BaseException | None) -> None:
@@ -339,9 +341,9 @@ class SQLiteStore:
     def _checkpoint(self) -> None:
         try:
             with self._connected() as connection:
-                _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 self._log_is_long = pages >= _LOG_LIMIT_PAGES
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             log.warning("the log was not written back, and will be tried again: %s", error)
         finally:
             self._checkpointing = False
@@ -350,13 +352,13 @@ class SQLiteStore:
         self._log_is_long = False
         try:
             with self._connected() as connection:
-                connection.execute(f"PRAGMA busy_timeout = {_RESTART_WAIT_MS}")
+                connection.set_busy_timeout(_RESTART_WAIT_MS)
                 connection.execute("PRAGMA wal_checkpoint(RESTART)")
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             log.warning("the log was not begun anew, and will be tried again: %s", error)
 
-    def _connected(self) -> contextlib.closing[sqlite3.Connection]:
-        """A connection for the checkpoint thread. Raises sqlite3.Error."""
+    def _connected(self) -> contextlib.closing[apsw.Connection]:
+        """A connection for the checkpoint thread. Raises apsw.Error."""
         connection = self._connect()
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
         return contextlib.closing(connection)
@@ -380,10 +382,8 @@ def _fail(group: list[_Pending], error: BaseException) -> None:
             pending.future.set_exception(error)
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BUSY = (apsw.BusyError, apsw.LockedError)
 
 
 def _translate(error: BaseException) -> BaseException:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return StoreFullError() if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else error
+    return StoreFullError() if isinstance(error, apsw.FullError | apsw.IOError) else error
