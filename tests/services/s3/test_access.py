@@ -227,3 +227,30 @@ def test_presigned_urls_are_held_to_policy_and_time(s3: Any, owner: Any, fetch: 
     assert get(url.replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status == 403
     old = url.replace(url.partition("X-Amz-Date=")[2][:8], "20200101")
     assert get(old).status in (400, 403)
+
+
+def test_acls_are_looked_at_before_they_are_refused(s3: Any, bucket: str, refused: Refused) -> None:
+    with refused("InvalidArgument", 400) as error:
+        s3.put_bucket_acl(Bucket=bucket, ACL="nobody")
+    assert error["Error"]["ArgumentName"] == "x-amz-acl"
+    with refused("InvalidArgument", 400) as error:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"", GrantRead="id=nobody")
+    assert (error["Error"]["ArgumentName"], error["Error"]["ArgumentValue"]) == ("id", "nobody")
+    with refused("MalformedACLError", 400):
+        s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy={})
+    with refused("AccessControlListNotSupported", 400):
+        s3.put_bucket_acl(Bucket=bucket, ACL="private")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("text", "Policies must be valid JSON and the first byte must be '{'"),
+        ("{}", "Missing required field Statement"),
+        ("{", "This policy contains invalid Json"),
+    ],
+)
+def test_texts_that_are_no_policies(s3: Any, bucket: str, refused: Refused, text: str, message: str) -> None:
+    with refused("MalformedPolicy", 400) as error:
+        s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    assert error["Error"]["Message"] == message

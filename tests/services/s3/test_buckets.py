@@ -113,3 +113,30 @@ def test_lists_of_buckets_have_pages(stranger: Any, other: Any) -> None:
     rest = other.list_buckets(Prefix=prefix, MaxBuckets=2, ContinuationToken=first["ContinuationToken"])
     assert [bucket["Name"] for bucket in first["Buckets"] + rest["Buckets"]] == names
     assert "ContinuationToken" not in rest
+
+
+def test_places_that_are_none(s3: Any, refused: Refused) -> None:
+    for constraint in ("us-east-1", "nowhere"):
+        with refused("InvalidLocationConstraint", 400):
+            s3.create_bucket(
+                Bucket=f"test-{secrets.token_hex(8)}", CreateBucketConfiguration={"LocationConstraint": constraint}
+            )
+
+
+def test_owners_that_are_no_accounts(s3: Any, bucket: str, refused: Refused) -> None:
+    with refused("InvalidBucketOwnerAWSAccountID", 400):
+        s3.list_objects_v2(Bucket=bucket, ExpectedBucketOwner="somebody")
+
+
+def test_a_bucket_with_no_tags_has_no_tag_set(s3: Any, bucket: str, refused: Refused) -> None:
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": []})
+    with refused("NoSuchTagSet", 404):
+        s3.get_bucket_tagging(Bucket=bucket)
+
+
+def test_errors_name_no_resource(s3: Any, bucket: str, refused: Refused) -> None:
+    """Recorded answers of S3 do not, whatever its documentation shows."""
+    with refused("NoSuchKey", 404) as error:
+        s3.get_object(Bucket=bucket, Key="k")
+    assert set(error["Error"]) == {"Code", "Message", "Key"}

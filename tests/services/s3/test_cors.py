@@ -73,3 +73,16 @@ def test_buckets_without_rules_share_nothing(fetch: Fetch, bucket: str) -> None:
 def test_rules_that_cannot_be(s3: Any, bucket: str, refused: Any, rule: dict[str, Any]) -> None:
     with refused("InvalidRequest", 400):
         s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+
+
+def test_refusals_of_preflights_say_why(fetch: Fetch, make_bucket: Callable[..., str], shared: str) -> None:
+    origin, bucket = "https://www.example.com", make_bucket()
+    none = fetch(f"/{shared}/k", "OPTIONS")
+    assert (none.status, b"<Method>" in none.body) == (400, False)
+    assert b"Bucket not found" in ask(fetch, "no-such-bucket", origin, "GET").body
+    assert b"<ResourceType>BUCKET</ResourceType>" in ask(fetch, bucket, origin, "GET").body
+    unsaid = fetch(f"/{bucket}/k", "OPTIONS", headers={"Origin": origin})
+    assert (unsaid.status, b"<Method>OPTIONS</Method>" in unsaid.body) == (403, True)
+    refused = ask(fetch, shared, origin, "PUT")
+    assert b"<ResourceType>OBJECT</ResourceType>" in refused.body
+    assert refused.headers["x-amz-request-id"].encode() in refused.body

@@ -105,3 +105,45 @@ def test_listings_that_cannot_be(s3: Any, filled: str, refused: Refused) -> None
         s3.list_objects(Bucket=filled, MaxKeys=-1)
     with refused("InvalidArgument", 400):
         s3.list_object_versions(Bucket=filled, VersionIdMarker="x")
+
+
+def test_a_token_counts_instead_of_the_place_to_begin(s3: Any, filled: str, refused: Refused) -> None:
+    first = s3.list_objects_v2(Bucket=filled, StartAfter="a", MaxKeys=1)
+    assert first["StartAfter"] == "a"
+    rest = s3.list_objects_v2(Bucket=filled, StartAfter="z", ContinuationToken=first["NextContinuationToken"])
+    assert (rest["Contents"][0]["Key"], "StartAfter" in rest) == ("docs/1", False)
+    with refused("InvalidArgument", 400):
+        s3.list_objects_v2(Bucket=filled, ContinuationToken="")
+
+
+def test_versions_are_paged_while_they_are_deleted(s3: Any, make_bucket: Callable[..., str]) -> None:
+    name = make_bucket(versioning=True)
+    for _ in range(5):
+        s3.put_object(Bucket=name, Key="k", Body=b"x")
+    page, seen = s3.list_object_versions(Bucket=name, MaxKeys=2), 0
+    while True:
+        for version in page["Versions"]:
+            seen += 1
+            s3.delete_object(Bucket=name, Key="k", VersionId=version["VersionId"])
+        if not page["IsTruncated"]:
+            break
+        markers = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+        page = s3.list_object_versions(Bucket=name, MaxKeys=2, **markers)
+    assert seen == 5
+
+
+def test_uploads_are_paged_while_they_are_aborted(s3: Any, bucket: str) -> None:
+    made = [s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"] for _ in range(5)]
+    markers: dict[str, str] = {}
+    seen = []
+    while True:
+        page = s3.list_multipart_uploads(Bucket=bucket, MaxUploads=2, **markers)
+        for upload in page["Uploads"]:
+            seen.append(upload["UploadId"])
+            s3.abort_multipart_upload(Bucket=bucket, Key="k", UploadId=upload["UploadId"])
+        if not page["IsTruncated"]:
+            break
+        markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+    assert seen == made  # the oldest first
+    last = s3.list_multipart_uploads(Bucket=bucket)
+    assert (last["NextKeyMarker"], last["NextUploadIdMarker"]) == ("", "")

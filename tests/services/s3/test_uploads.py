@@ -127,3 +127,36 @@ def test_the_transfer_manager_works(s3: Any, bucket: str, tmp_path: Any, options
     assert (tmp_path / "down").read_bytes() == body
     s3.copy({"Bucket": bucket, "Key": "k"}, bucket, "copy", Config=config)
     assert s3.head_object(Bucket=bucket, Key="copy")["ContentLength"] == len(body)
+
+
+@pytest.mark.parametrize("meanwhile", ["written", "deleted"])
+def test_a_conditional_completion_is_overtaken(s3: Any, bucket: str, refused: Refused, meanwhile: str) -> None:
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"same")["ETag"]
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    part = put(s3, bucket, upload, 1, b"part")
+    if meanwhile == "written":
+        s3.put_object(Bucket=bucket, Key="k", Body=b"same")
+    else:
+        s3.delete_object(Bucket=bucket, Key="k")
+    condition = {"IfMatch": etag} if meanwhile == "written" else {"IfNoneMatch": "*"}
+    with refused("ConditionalRequestConflict", 409):
+        complete(s3, bucket, upload, [part], **condition)
+    again = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    complete(s3, bucket, again, [put(s3, bucket, again, 1, b"part")], **condition)
+
+
+def test_a_completion_needs_no_customer_key(s3: Any, bucket: str) -> None:
+    key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k", **key)["UploadId"]
+    complete(s3, bucket, upload, [put(s3, bucket, upload, 1, b"part", **key)])
+    assert s3.get_object(Bucket=bucket, Key="k", **key)["Body"].read() == b"part"
+
+
+def test_copied_parts_tell_the_checksums_that_were_asked_for(s3: Any, bucket: str, upload: str) -> None:
+    s3.put_object(Bucket=bucket, Key="source", Body=b"part")
+    source = {"Bucket": bucket, "Key": "source"}
+    plain = s3.upload_part_copy(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, CopySource=source)
+    assert set(plain["CopyPartResult"]) == {"ETag", "LastModified"}
+    asked = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm="SHA256")["UploadId"]
+    told = s3.upload_part_copy(Bucket=bucket, Key="k", UploadId=asked, PartNumber=1, CopySource=source)
+    assert "ChecksumSHA256" in told["CopyPartResult"]

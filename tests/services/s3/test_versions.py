@@ -113,6 +113,9 @@ def test_locked_versions_stay(s3: Any, make_bucket: Any, refused: Refused) -> No
     made = s3.put_object(
         Bucket=bucket, Key="k", Body=b"x", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until
     )
+    assert "ObjectLockLegalHoldStatus" not in s3.head_object(Bucket=bucket, Key="k")
+    with refused("NoSuchObjectLockConfiguration", 404):
+        s3.get_object_legal_hold(Bucket=bucket, Key="k")
     with refused("AccessDenied", 403):
         s3.delete_object(Bucket=bucket, Key="k", VersionId=made["VersionId"])
     assert s3.delete_object(Bucket=bucket, Key="k")["DeleteMarker"] is True
@@ -126,3 +129,42 @@ def test_locked_versions_stay(s3: Any, make_bucket: Any, refused: Refused) -> No
     s3.delete_object(Bucket=bucket, Key="k", VersionId=made["VersionId"], BypassGovernanceRetention=True)
     with refused("InvalidBucketState", 409):
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_delete_markers_refuse_tags_and_acls(s3: Any, make_bucket: Callable[..., str], refused: Refused) -> None:
+    name = make_bucket(versioning=True, acls=True)
+    s3.put_object(Bucket=name, Key="k", Body=b"x")
+    s3.delete_object(Bucket=name, Key="k")
+    with refused("MethodNotAllowed", 405) as error:
+        s3.put_object_tagging(Bucket=name, Key="k", Tagging={"TagSet": []})
+    assert (error["Error"]["Method"], error["Error"]["ResourceType"]) == ("PUT", "DeleteMarker")
+    with refused("MethodNotAllowed", 405):
+        s3.get_object_tagging(Bucket=name, Key="k")
+    with refused("MethodNotAllowed", 405):
+        s3.put_object_acl(Bucket=name, Key="k", ACL="private")
+    with refused("NoSuchKey", 404):
+        s3.get_object_acl(Bucket=name, Key="k")
+
+
+def test_ids_that_were_never_one(s3: Any, bucket: str, refused: Refused) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    foreign = "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD"
+    with refused("InvalidArgument", 400):
+        s3.get_object(Bucket=bucket, Key="k", VersionId=foreign)
+    with refused("InvalidArgument", 400):
+        s3.delete_object(Bucket=bucket, Key="k", VersionId=foreign)
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k", "VersionId": foreign}]})
+    assert [error["Code"] for error in answer["Errors"]] == ["NoSuchVersion"]
+
+
+def test_ids_are_made_of_what_s3s_are() -> None:
+    made = [versions.new_id(order) for order in range(100)]
+    assert all(len(name) == 32 and name.replace(".", "").replace("_", "").isalnum() for name in made)
+    versions.check_id(made[0].replace(".", "-"))  # as they were made before
+
+
+def test_there_is_no_bypass_where_nothing_is_locked(s3: Any, bucket: str, refused: Refused) -> None:
+    with refused("InvalidArgument", 400):
+        s3.delete_object(Bucket=bucket, Key="k", BypassGovernanceRetention=True)
+    with refused("InvalidArgument", 400):
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]}, BypassGovernanceRetention=True)

@@ -139,7 +139,8 @@ def _query_finder(member: Shape, wire: str) -> Finder:
 
     def one(request: Request, labels: dict[str, str]) -> Any:
         text = request.parameter(wire)
-        return None if text is None else _scalar(member, text)
+        # A number that is empty is none at all, as S3 has it.
+        return None if text is None or not (text or member.type_name == "string") else _scalar(member, text)
 
     return one
 

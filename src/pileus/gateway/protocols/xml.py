@@ -20,6 +20,10 @@ from pileus.gateway.protocols.convert import WrongTypeError, format_timestamp, t
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
+# Enumerations that their service holds values against itself, with an error of its own.
+_OPEN = frozenset({"BucketLocationConstraint"})
+
+
 class MalformedXMLError(Exception):
     """Not well-formed, with a document type, or not as the model has it."""
 
@@ -104,7 +108,7 @@ def scalar(shape: Shape, text: str) -> Any:
     kind = shape.type_name
     try:
         if kind == "string":
-            choices = getattr(shape, "enum", None)
+            choices = getattr(shape, "enum", None) if shape.name not in _OPEN else None
             if choices and text not in choices:
                 raise MalformedXMLError(f"{text!r} is not one of {choices}")
             return text

@@ -61,9 +61,19 @@ def existing(context: Context, name: str, expected_owner: str | None = None) -> 
     bucket = bucket_of(context.cloud, name)
     if bucket is None:
         raise no_such_bucket(name)
-    if expected_owner and expected_owner != bucket.account:
-        raise AWSError("AccessDenied", "Access Denied", status=403)
+    if expected_owner is not None and expected_owner != bucket.account:
+        raise _not_owned(expected_owner)
     return bucket
+
+
+def _not_owned(expected: str) -> AWSError:
+    if re.fullmatch("[0-9]{12}", expected):
+        return AWSError("AccessDenied", "Access Denied", status=403)
+    return AWSError(
+        "InvalidBucketOwnerAWSAccountID",
+        f"The value of the expected bucket owner parameter must be an AWS Account ID... [{expected}]",
+        status=400,
+    )
 
 
 def resource_policies(

@@ -40,11 +40,9 @@ async def put_bucket_acl(context: Context, request: Shape) -> None:
 
 def _requested(context: Context, request: Mapping[str, Any], bucket: Bucket, owner: str) -> tuple[Grant, ...]:
     document = request.get("AccessControlPolicy")
-    if not bucket.acls_enabled:
-        raise properties.acl_not_supported()
-    if document and grants.given(request):
+    if document is not None and grants.given(request):
         raise AWSError("UnexpectedContent", "This request does not support content", status=400)
-    if document:
+    if document is not None:
         granted = grants.of_document(context.store, document, owner=owner)
     else:
         found = grants.requested(context.store, request, owner=owner, bucket_owner=bucket.account)
@@ -56,6 +54,8 @@ def _requested(context: Context, request: Mapping[str, Any], bucket: Bucket, own
                 MissingHeaderName="x-amz-acl",
             )
         granted = found
+    if not bucket.acls_enabled:
+        raise properties.acl_not_supported()
     properties.check_not_public(context, bucket, granted)
     return granted
 
@@ -80,7 +80,7 @@ async def get_object_acl(context: Context, request: Shape) -> Shape:
 )
 async def put_object_acl(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
-    version = objects.readable(context, bucket, request)
+    version = objects.readable(context, bucket, request, "PUT")
     if not bucket.acls_enabled and request.get("ACL") == "bucket-owner-full-control":
         return {}
     granted = _requested(context, request, bucket, version.properties.owner)

@@ -65,7 +65,7 @@ def _parts(version: Version, parts: list[Part], request: Shape) -> dict[str, Any
     return {
         "TotalPartsCount": version.parts_count,
         "PartNumberMarker": after,
-        "NextPartNumberMarker": shown[-1][0] if shown else after,
+        "NextPartNumberMarker": shown[-1][0] if shown else 0,
         "MaxParts": limit,
         "IsTruncated": len(numbered) > limit,
         "Parts": [

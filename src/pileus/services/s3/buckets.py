@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.aws.model import service_model
 from pileus.services.context import Context
 from pileus.services.operation import Access, Shape
 from pileus.services.s3 import access, grants, public_access, service, tags, uploads
@@ -17,6 +18,7 @@ from pileus.store.interface import Transaction
 _OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
 _MOST_BUCKETS = 10_000
 _DEFAULT_REGION = "us-east-1"
+_CONSTRAINTS = frozenset(service_model("s3").shape_for("BucketLocationConstraint").enum)
 
 
 def _creating(context: Context, request: Shape) -> list[Access]:
@@ -55,9 +57,14 @@ async def create_bucket(context: Context, request: Shape) -> Shape:
         raise option_not_implemented("directory buckets")
     if request.get("BucketNamespace"):
         raise option_not_implemented("bucket namespaces")
-    ownership = request.get("ObjectOwnership") or "BucketOwnerEnforced"
+    ownership = request.get("ObjectOwnership", "BucketOwnerEnforced")
     if ownership not in _OWNERSHIPS:
-        raise AWSError("InvalidArgument", f"Invalid x-amz-object-ownership header: {ownership}", status=400)
+        raise AWSError(
+            "InvalidArgument",
+            f"Invalid x-amz-object-ownership header: {ownership}",
+            status=400,
+            ArgumentName="x-amz-object-ownership",
+        )
     granted: tuple[Grant, ...] = ()
     if ownership != "BucketOwnerEnforced":
         granted = grants.of_canned("private", context.account, context.account)
@@ -114,15 +121,22 @@ async def create_bucket(context: Context, request: Shape) -> Shape:
 
 def _region(context: Context, configuration: Shape) -> str:
     """The bucket's region: this cloud's, which the request must agree with."""
-    constraint = configuration.get("LocationConstraint") or ""
-    if constraint and constraint != context.region and not (constraint == "EU" and context.region == "eu-west-1"):
+    constraint, region = configuration.get("LocationConstraint") or "", context.region
+    if not constraint or (constraint == region != _DEFAULT_REGION) or (constraint, region) == ("EU", "eu-west-1"):
+        return region
+    if region == _DEFAULT_REGION and constraint not in _CONSTRAINTS:
         raise AWSError(
-            "IllegalLocationConstraintException",
-            f"The {constraint} location constraint is incompatible for the region specific endpoint this request was "
-            "sent to.",
+            "InvalidLocationConstraint",
+            "The specified location-constraint is not valid",
             status=400,
+            LocationConstraint=constraint,
         )
-    return context.region
+    raise AWSError(
+        "IllegalLocationConstraintException",
+        f"The {constraint} location constraint is incompatible for the region specific endpoint this request was sent "
+        "to.",
+        status=400,
+    )
 
 
 def _refuse(existing: Bucket, context: Context) -> None:
@@ -203,7 +217,8 @@ async def list_buckets(context: Context, request: Shape) -> Shape:
         "Buckets": [
             {
                 "Name": key[1],
-                "CreationDate": datetime.fromtimestamp(created, UTC),
+                "CreationDate": datetime.fromtimestamp(int(created), UTC),
+                "BucketArn": bucket_arn(str(key[1])),
                 **({"BucketRegion": context.region} if _is_paged(request) else {}),
             }
             for key, created in rows

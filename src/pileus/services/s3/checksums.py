@@ -100,7 +100,11 @@ def declared(request: Mapping[str, Any], headers: Mapping[str, str]) -> Declared
     """What a request with contents says of their checksum. Raises InvalidRequest for two, or for a malformed one."""
     given = [_BY_MEMBER[member] for member in _BY_MEMBER.keys() & request.keys() if request[member]]
     if len(given) > 1:
-        raise AWSError("InvalidRequest", "Expecting a single x-amz-checksum- header", status=400)
+        raise AWSError(
+            "InvalidRequest",
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+            status=400,
+        )
     if given:
         return Declared(given[0], check(given[0], request[given[0].member]))
     trailer = headers.get("x-amz-trailer", "").strip().lower()

@@ -26,7 +26,7 @@ from pileus.services.s3.transitions import DEFAULT_MINIMUM
 from pileus.store.interface import Transaction
 
 Check = Callable[[Context, Bucket, Any], Any]
-"""What is kept of what was put; raises AWSError for what cannot be."""
+"""What is kept of what was put, None for nothing; raises AWSError for what cannot be."""
 
 
 async def change(context: Context, bucket: Bucket, alter: Callable[[Bucket], None]) -> None:
@@ -65,7 +65,13 @@ class Configuration:
         async def put(context: Context, request: Shape) -> None:
             bucket = access.find(context, request)
             kept = self.check(context, bucket, request[self.member])
-            await change(context, bucket, lambda now: now.configurations.update({self.name: kept}))
+
+            def alter(now: Bucket) -> None:
+                now.configurations.pop(self.name, None)
+                if kept is not None:
+                    now.configurations[self.name] = kept
+
+            await change(context, bucket, alter)
 
         @service.operation(f"Get{self.noun}", access=access.on_bucket(get_action), actions=[get_action])
         async def get(context: Context, request: Shape) -> Shape:
@@ -95,8 +101,9 @@ def _tagging(context: Context, bucket: Bucket, given: Any) -> Any:
     asked = tags.system_tags_of(given["TagSet"])
     if not context.system_tags and asked != kept:
         wrong = "removed" if asked.items() < kept.items() else "added/updated"
-        raise AWSError("InvalidTag", f"System tags cannot be {wrong} by requester", status=400)
-    return tags.shape(tags.of_bucket(tag for tag in given["TagSet"] if tag["Key"] not in asked) | kept)
+        key = next((key for key, _ in asked.items() ^ kept.items()), "")
+        raise AWSError("InvalidTag", f"System tags cannot be {wrong} by requester", status=400, TagKey=key)
+    return tags.shape(tags.of_bucket(tag for tag in given["TagSet"] if tag["Key"] not in asked) | kept) or None
 
 
 def _system_tags(kept: Any) -> Any:
@@ -121,6 +128,13 @@ def _encryption(context: Context, bucket: Bucket, given: Any) -> Any:
         raise option_not_implemented("blocking encryption types")
     if default is None:
         raise malformed()
+    if default["SSEAlgorithm"] == "AES256" and default.get("KMSMasterKeyID"):
+        raise AWSError(
+            "InvalidArgument",
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+            status=400,
+            ArgumentName="ApplyServerSideEncryptionByDefault",
+        )
     encryption.named(bucket, context.region, default["SSEAlgorithm"], default.get("KMSMasterKeyID", ""), None)
     return given
 

@@ -16,6 +16,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pileus.aws.body import Body, Bytes
 from pileus.aws.errors import AWSError
@@ -189,7 +190,8 @@ def _decode_md5(md5: str | None) -> bytes | None:
     except (binascii.Error, ValueError):
         digest = b""
     if len(digest) != 16:
-        raise AWSError("InvalidDigest", "The Content-MD5 you specified was invalid.", status=400)
+        told: Any = {"Content-MD5": md5}
+        raise AWSError("InvalidDigest", "The Content-MD5 you specified was invalid.", status=400, **told)
     return digest
 
 

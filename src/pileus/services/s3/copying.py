@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ def source_of(request: Mapping[str, Any]) -> Source:
             "Invalid copy source object key",
             status=400,
             ArgumentName="x-amz-copy-source",
-            ArgumentValue=given,
+            ArgumentValue="x-amz-copy-source",
         )
     return Source(bucket, key, unquote(query) or None)
 
@@ -80,6 +81,9 @@ _ACTIONS = (
     *access.NEW_OBJECT_ACTIONS, "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging",
     "s3:GetObjectVersionTagging",
 )  # fmt: skip
+
+
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)")
 
 
 class _Stream:
@@ -221,8 +225,9 @@ async def upload_part_copy(context: Context, request: Shape) -> Shape:
     result: Shape = {
         "ETag": f'"{received.part.etag}"',
         "LastModified": datetime.fromtimestamp(received.part.modified, UTC),
-        f"Checksum{upload.checksum_algorithm}": received.part.checksum,
     }
+    if upload.checksum_asked:
+        result[f"Checksum{upload.checksum_algorithm}"] = received.part.checksum
     answer: Shape = {"CopyPartResult": result, **encryption.described(upload.properties.encryption)}
     if source_bucket.versioning:
         answer["CopySourceVersionId"] = version.id
@@ -232,8 +237,8 @@ async def upload_part_copy(context: Context, request: Shape) -> Shape:
 def _stretch(header: str | None, size: int) -> objects.Stretch:
     if header is None:
         return objects.Stretch(0, size)
-    first, separator, last = header.removeprefix("bytes=").partition("-")
-    if not header.startswith("bytes=") or not separator or not first.isdecimal() or not last.isdecimal():
+    found = _RANGE.fullmatch(header)
+    if found is None or int(found[1]) > int(found[2]):
         raise AWSError(
             "InvalidArgument",
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
@@ -242,10 +247,10 @@ def _stretch(header: str | None, size: int) -> objects.Stretch:
             ArgumentName="x-amz-copy-source-range",
             ArgumentValue=header,
         )
-    start, end = int(first), int(last)
+    start, end = int(found[1]), int(found[2])
     if start >= size:
         raise AWSError("InvalidRequest", "The specified copy range is invalid for the source object size", status=400)
-    if start > end or end >= size:
+    if end >= size:
         raise AWSError(
             "InvalidArgument",
             f"Range specified is not valid for source object of size: {size}",

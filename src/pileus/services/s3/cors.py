@@ -9,8 +9,9 @@ from typing import Any
 
 from pileus.aws.errors import AWSError
 from pileus.aws.http import Request, Response
+from pileus.aws.identifiers import request_id as new_request_id
 from pileus.services.context import Cloud
-from pileus.services.s3.state import bucket_of
+from pileus.services.s3.state import Bucket, bucket_of
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD"})
 _MOST_RULES = 100
@@ -82,23 +83,24 @@ def _allowing(rule: Mapping[str, Any], origin: str) -> dict[str, str]:
     return headers
 
 
-def _rules(cloud: Cloud, bucket: str | None) -> list[dict[str, Any]]:
-    found = bucket_of(cloud, bucket) if bucket else None
-    rules: list[dict[str, Any]] = found.configurations.get("cors", []) if found is not None else []
+def _rules(bucket: Bucket | None) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = bucket.configurations.get("cors", []) if bucket is not None else []
     return rules
 
 
-def preflight(cloud: Cloud, bucket: str | None, request: Request) -> Response:
+def preflight(cloud: Cloud, name: str, request: Request) -> Response:
     """The answer to an OPTIONS request, which is never signed."""
     origin = request.headers.get("origin")
     method = request.headers.get("access-control-request-method")
     if not origin:
-        return _refused(400, "BadRequest", "Insufficient information. Origin request header needed.", "OPTIONS")
-    if not method:
-        return _refused(400, "BadRequest", "Invalid Access-Control-Request-Method: null", "OPTIONS")
-    rules = _rules(cloud, bucket)
+        return _refused(400, "BadRequest", "Insufficient information. Origin request header needed.")
+    bucket = bucket_of(cloud, name)
+    rules = _rules(bucket)
     if not rules:
-        return _refused(403, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.", method)
+        why = "CORS is not enabled for this bucket." if bucket is not None else "Bucket not found"
+        return _refused(403, "AccessForbidden", f"CORSResponse: {why}", Method=_shown(method), ResourceType="BUCKET")
+    if not method:
+        return _refused(400, "BadRequest", "Invalid Access-Control-Request-Method: null")
     asked = request.headers.get("access-control-request-headers", "")
     headers = [header.strip() for header in asked.split(",") if header.strip()]
     rule = _find(rules, origin, method, headers)
@@ -108,26 +110,34 @@ def preflight(cloud: Cloud, bucket: str | None, request: Request) -> Response:
             "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "
             "resource's CORS spec."
         )
-        return _refused(403, "AccessForbidden", message, method)
-    answer = _allowing(rule, origin)
+        return _refused(403, "AccessForbidden", message, Method=_shown(method), ResourceType="OBJECT")
+    answer = _allowing(rule, origin) | _identity(new_request_id())
     if headers:
         answer["access-control-allow-headers"] = ", ".join(header.lower() for header in headers)
     return Response(200, answer)
 
 
-def _refused(status: int, code: str, message: str, method: str) -> Response:
-    shown = method if method in _METHODS or method == "OPTIONS" else ""
-    body = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message>'
-        f"<Method>{shown}</Method><ResourceType>BUCKET</ResourceType></Error>"
-    )
-    return Response(status, {"content-type": "application/xml"}, body.encode())
+def _shown(method: str | None) -> str:
+    """What the request asked for, and nothing that it made up."""
+    return "OPTIONS" if method is None else method if method in _METHODS else ""
 
 
-def allow(cloud: Cloud, bucket: str, request: Request, response: Response) -> None:
+def _identity(identifier: str) -> dict[str, str]:
+    return {"x-amz-request-id": identifier, "x-amz-id-2": identifier}
+
+
+def _refused(status: int, code: str, message: str, **members: str) -> Response:
+    identifier = new_request_id()
+    told = {"Code": code, "Message": message, **members, "RequestId": identifier, "HostId": identifier}
+    inner = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'
+    return Response(status, {"content-type": "application/xml", **_identity(identifier)}, body.encode())
+
+
+def allow(cloud: Cloud, name: str, request: Request, response: Response) -> None:
     """Adds to an answer the headers that let a page of the request's origin read it."""
     origin = request.headers.get("origin")
     method = request.headers.get("access-control-request-method", request.method)
-    rule = _find(_rules(cloud, bucket), origin, method, []) if origin else None
+    rule = _find(_rules(bucket_of(cloud, name)), origin, method, []) if origin else None
     if rule is not None and origin:
         response.headers.update(_allowing(rule, origin))

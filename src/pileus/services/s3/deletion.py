@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pileus.aws.errors import AWSError
 from pileus.services.context import Context
 from pileus.services.operation import Access, Shape
-from pileus.services.s3 import access, contents, lock, notifications, preconditions, service, versions, writing
+from pileus.services.s3 import access, contents, lock, notifications, preconditions, service, uploads, versions, writing
 from pileus.services.s3.state import HEADS, Bucket, Properties, Version
 from pileus.store.interface import Transaction
 
@@ -51,12 +51,15 @@ def delete(
     named = request.get("VersionId")
     head = HEADS.get(tx, bucket.name, key)
     if named:
+        versions.check_id(named)
         version = versions.look_up(tx, bucket.name, key, named)
         preconditions.check_delete(version, request)
         return _delete_version(context, tx, bucket, key, version, named, bypass=bypass, cause=cause)
     preconditions.check_delete(head, request)
     if not bucket.versioning:
         gone = _delete_version(context, tx, bucket, key, head, "", bypass=bypass, cause=cause)
+        if head is not None:
+            uploads.overtake(tx, bucket.name, key)
         return gone._replace(answer={})
     marker = Version(
         "",
@@ -85,8 +88,6 @@ def _delete_version(
 ) -> Deleted:
     answer: dict[str, Any] = {"VersionId": named} if named else {}
     if version is None:
-        if named:
-            versions.check_id(named)
         return Deleted(answer, [], [])
     if lock.protects(version, context.received, bypass=bypass):
         raise lock.protected()
@@ -108,7 +109,7 @@ def finish(context: Context, deleted: Deleted) -> None:
 async def delete_object(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
     _refuse_mfa(request)
-    bypass = bool(request.get("BypassGovernanceRetention"))
+    bypass = _bypasses(bucket, request)
 
     def change(tx: Transaction) -> Deleted:
         now = writing.same_bucket(tx, bucket)
@@ -122,6 +123,18 @@ async def delete_object(context: Context, request: Shape) -> Shape:
 def _refuse_mfa(request: Mapping[str, Any]) -> None:
     if request.get("MFA"):
         raise AWSError("NotImplemented", "Pileus does not implement MFA delete.", status=501)
+
+
+def _bypasses(bucket: Bucket, request: Mapping[str, Any]) -> bool:
+    asked = request.get("BypassGovernanceRetention")
+    if asked is not None and not bucket.object_lock:
+        raise AWSError(
+            "InvalidArgument",
+            "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.",
+            status=400,
+            ArgumentName="x-amz-bypass-governance-retention",
+        )
+    return bool(asked)
 
 
 def _each_is_asked(context: Context, request: Shape) -> Iterable[Access]:
@@ -201,5 +214,7 @@ def _shown(asked: Mapping[str, Any], deleted: Deleted) -> dict[str, Any]:
 
 
 def _error(asked: Mapping[str, Any], error: AWSError) -> dict[str, Any]:
+    if error.code == "InvalidArgument" and error.members.get("ArgumentName") == "versionId":
+        error = writing.no_such_version(asked["Key"], asked["VersionId"])
     shown = {"Key": asked["Key"], "Code": error.code, "Message": error.message}
     return shown | ({"VersionId": asked["VersionId"]} if asked.get("VersionId") else {})

@@ -59,7 +59,7 @@ def given(request: Mapping[str, Any]) -> bool:
 def requested(reader: Reader, request: Mapping[str, Any], *, owner: str, bucket_owner: str) -> tuple[Grant, ...] | None:
     """The grants that the request's `x-amz-acl` or `x-amz-grant-*` headers name, None where it has neither."""
     canned = request.get("ACL")
-    headers = [(permission, request[header]) for header, permission in _HEADERS.items() if request.get(header)]
+    headers = [(member, permission) for member, permission in _HEADERS.items() if request.get(member)]
     if canned and headers:
         raise AWSError("InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed", status=400)
     if canned:
@@ -67,7 +67,9 @@ def requested(reader: Reader, request: Mapping[str, Any], *, owner: str, bucket_
     if not headers:
         return None
     return tuple(
-        Grant(grantee, permission) for permission, text in headers for grantee in _header_grantees(reader, text)
+        Grant(grantee, permission)
+        for member, permission in headers
+        for grantee in _header_grantees(reader, f"x-amz-grant-{permission.lower().replace('_', '-')}", request[member])
     )
 
 
@@ -82,18 +84,22 @@ def of_canned(canned: str, owner: str, bucket_owner: str) -> tuple[Grant, ...]:
     return (own, *(grant for grant in extra if grant.grantee != owner))
 
 
-def _header_grantees(reader: Reader, text: str) -> Iterable[str]:
+def _header_grantees(reader: Reader, header: str, text: str) -> Iterable[str]:
     for item in text.split(","):
         found = _GRANTEE.fullmatch(item)
         if found is None:
-            raise invalid("Argument format not recognized")
-        yield _grantee(reader, found[1].lower(), found[2].strip())
+            raise invalid("Argument format not recognized", ArgumentName=header, ArgumentValue=item.strip())
+        kind = found[1].lower()
+        yield _grantee(reader, kind, found[2].strip(), kind)
 
 
 def of_document(reader: Reader, document: Mapping[str, Any], *, owner: str) -> tuple[Grant, ...]:
     """The grants of an AccessControlPolicy. Raises the errors that S3 has for what it cannot be."""
     stated = document.get("Owner", {}).get("ID")
-    if stated is not None and stated != canonical_user(owner):
+    if stated is None:
+        raise malformed()
+    if stated != canonical_user(owner):
+        _account(reader, stated, "CanonicalUser/ID")
         raise AWSError("AccessDenied", "Access Denied", status=403)
     grants = document.get("Grants") or []
     if len(grants) > _MOST_GRANTS:
@@ -112,13 +118,14 @@ def grantee_of(reader: Reader, grantee: Mapping[str, Any]) -> str:
     member = _MEMBERS.get(grantee.get("Type", ""), "")
     if not grantee.get(member):
         raise malformed()
-    return _grantee(reader, _KINDS[member], grantee[member])
+    return _grantee(reader, _KINDS[member], grantee[member], f"{grantee['Type']}/{member}")
 
 
-def _grantee(reader: Reader, kind: str, value: str) -> str:
+def _grantee(reader: Reader, kind: str, value: str, argument: str) -> str:
+    """`argument` is what errors call it."""
     if kind == "uri":
         if value not in _GROUPS:
-            raise invalid("Invalid group uri", ArgumentName="uri", ArgumentValue=value)
+            raise invalid("Invalid group uri", ArgumentName=argument, ArgumentValue=value)
         return _GROUPS[value]
     if kind == "emailaddress":
         # Accounts here have no address, and AWS ended grants by address in 2025.
@@ -127,9 +134,13 @@ def _grantee(reader: Reader, kind: str, value: str) -> str:
             "The e-mail address you provided does not match any account on record.",
             status=400,
         )
-    account = account_of(reader, value)
+    return _account(reader, value, argument)
+
+
+def _account(reader: Reader, canonical: str, argument: str) -> str:
+    account = account_of(reader, canonical)
     if account is None:
-        raise invalid("Invalid id", ArgumentName="CanonicalUser/ID", ArgumentValue=value)
+        raise invalid("Invalid id", ArgumentName=argument, ArgumentValue=canonical)
     return account
 
 
@@ -152,8 +163,7 @@ def document(reader: Reader, owner: str, grants: Iterable[Grant]) -> dict[str, A
     return {
         "Owner": owner_shape(reader, owner),
         "Grants": [
-            {"Grantee": _grantee_shape(reader, grant.grantee), "Permission": grant.permission}
-            for grant in sorted(grants, key=lambda grant: grant.grantee not in _GROUP_URIS)
+            {"Grantee": _grantee_shape(reader, grant.grantee), "Permission": grant.permission} for grant in grants
         ],
     }
 

@@ -15,7 +15,7 @@ import msgspec
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.context import Context
 from pileus.services.operation import Shape
-from pileus.services.s3 import access, grants, service
+from pileus.services.s3 import access, grants, service, versions
 from pileus.services.s3.state import HEADS, OLDER, Version
 from pileus.store import paging
 from pileus.store.interface import Reader
@@ -39,6 +39,7 @@ class _Listed(msgspec.Struct):
     """What a listing shows of a Version, under the same names: most of a record need not be made an object."""
 
     id: str
+    order: int
     modified: float
     properties: _ListedProperties
     size: int = 0
@@ -227,7 +228,7 @@ async def list_objects_v2(context: Context, request: Shape) -> Shape:
     names = Names(request)
     token = request.get("ContinuationToken")
     try:
-        position = paging.decode(token)
+        position = paging.decode(token) if token != "" else ()
     except ValueError:
         position = ()
     if position is not None and (len(position) != 1 or not isinstance(position[0], str)):
@@ -242,7 +243,7 @@ async def list_objects_v2(context: Context, request: Shape) -> Shape:
     answer: Shape = {
         "Name": request["Bucket"],
         "Prefix": "",
-        **names.echo(request, "Prefix", "StartAfter", "Delimiter"),
+        **names.echo(request, "Prefix", "Delimiter", *(() if token else ("StartAfter",))),
         "MaxKeys": limit_of(request),
         "KeyCount": len(page.entries),
         "IsTruncated": page.truncated,
@@ -326,11 +327,11 @@ def _walk_versions(
     """A bucket that was never `versioned` has no older versions to look for, key by key."""
     bucket, prefix, delimiter = request["Bucket"], request.get("Prefix") or "", request.get("Delimiter") or ""
     if version_marker and key_marker.startswith(prefix):
-        after = False
+        # The version itself may be gone meanwhile, as when a client deletes what it is shown page by page.
+        order = versions.order_of(reader, bucket, key_marker, version_marker)
         for item in _versions_of(reader, bucket, key_marker, HEADS.get(reader, bucket, key_marker)):
-            if after:
+            if item.version is not None and (order is None or item.version.order < order):
                 yield item
-            after = after or (item.version is not None and item.version.id == version_marker)
     for name, version in walk(reader, bucket, prefix, delimiter, key_marker, markers=True, decode=_decode_listed):
         if version is None:
             yield _Shown(name, None)

@@ -26,21 +26,30 @@ def of_request(context: Context, request: Mapping[str, Any], bucket: Bucket) -> 
     if (mode or until or hold) and not bucket.object_lock:
         raise AWSError("InvalidRequest", "Bucket is missing Object Lock Configuration", status=400)
     if bool(mode) != bool(until):
-        raise _invalid("x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied")
+        raise _invalid(
+            "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+            ArgumentName="x-amz-object-lock-mode" if until else "x-amz-object-lock-retain-until-date",
+        )
     if mode and until:
         if mode not in MODES:
-            raise _invalid("Unknown wormMode directive.")
-        return Lock(mode, future(context, until), hold == "ON")
+            raise _invalid("Unknown wormMode directive.", ArgumentName="x-amz-object-lock-mode", ArgumentValue=mode)
+        return Lock(mode, future(context, until), _hold(hold))
     retention = bucket.configurations.get("object_lock", {}).get("Rule", {}).get("DefaultRetention")
     if retention:
         days = retention.get("Days") or 365 * retention.get("Years", 0)
-        return Lock(retention["Mode"], context.received + days * _DAY, hold == "ON")
-    return Lock(legal_hold=True) if hold == "ON" else None
+        return Lock(retention["Mode"], context.received + days * _DAY, _hold(hold))
+    return Lock(legal_hold=_hold(hold)) if hold else None
+
+
+def _hold(status: str | None) -> bool | None:
+    return None if status is None else status == "ON"
 
 
 def future(context: Context, until: datetime) -> float:
     if until.timestamp() <= context.received:
-        raise _invalid("The retain until date must be in the future!")
+        raise _invalid(
+            "The retain until date must be in the future!", ArgumentName="RetainUntilDate", ArgumentValue=str(until)
+        )
     return until.timestamp()
 
 
@@ -51,7 +60,8 @@ def described(lock: Lock | None) -> dict[str, Any]:
     if lock.mode:
         members["ObjectLockMode"] = lock.mode
         members["ObjectLockRetainUntilDate"] = datetime.fromtimestamp(lock.until, UTC)
-    members["ObjectLockLegalHoldStatus"] = "ON" if lock.legal_hold else "OFF"
+    if lock.legal_hold is not None:
+        members["ObjectLockLegalHoldStatus"] = "ON" if lock.legal_hold else "OFF"
     return members
 
 
@@ -71,5 +81,5 @@ def protected() -> AWSError:
     return AWSError("AccessDenied", "Access Denied because object protected by object lock.", status=403)
 
 
-def _invalid(message: str) -> AWSError:
-    return AWSError("InvalidArgument", message, status=400)
+def _invalid(message: str, **members: Any) -> AWSError:
+    return AWSError("InvalidArgument", message, status=400, **members)

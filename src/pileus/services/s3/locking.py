@@ -80,11 +80,11 @@ async def get_object_lock_configuration(context: Context, request: Shape) -> Sha
     return {"ObjectLockConfiguration": bucket.configurations["object_lock"]}
 
 
-def _lockable(context: Context, request: Mapping[str, Any]) -> tuple[Bucket, Version]:
+def _lockable(context: Context, request: Mapping[str, Any], method: str) -> tuple[Bucket, Version]:
     bucket = access.find(context, request)
     if not bucket.object_lock:
         raise AWSError("InvalidRequest", "Bucket is missing Object Lock Configuration", status=400)
-    return bucket, objects.readable(context, bucket, request)
+    return bucket, objects.readable(context, bucket, request, method)
 
 
 def _retaining(context: Context, request: Shape) -> Iterable[Access]:
@@ -107,7 +107,7 @@ def _retaining(context: Context, request: Shape) -> Iterable[Access]:
     "PutObjectRetention", access=_retaining, actions=("s3:PutObjectRetention", "s3:BypassGovernanceRetention")
 )
 async def put_object_retention(context: Context, request: Shape) -> Shape:
-    bucket, _ = _lockable(context, request)
+    bucket, _ = _lockable(context, request, "PUT")
     given = request.get("Retention") or {}
     mode, until = given.get("Mode") or "", given.get("RetainUntilDate")
     if bool(mode) != bool(until) or (mode and mode not in lock.MODES):
@@ -137,7 +137,7 @@ def _weakens(current: Lock, wanted: Lock, now: float, bypass: bool) -> bool:
 
 @service.operation("GetObjectRetention", access=access.on_version("s3:GetObjectRetention", "s3:GetObjectRetention"))
 async def get_object_retention(context: Context, request: Shape) -> Shape:
-    own = _lockable(context, request)[1].properties.lock
+    own = _lockable(context, request, "GET")[1].properties.lock
     if own is None or not own.mode:
         raise _no_lock()
     return {"Retention": {"Mode": own.mode, "RetainUntilDate": datetime.fromtimestamp(own.until, UTC)}}
@@ -151,10 +151,11 @@ def _no_lock() -> AWSError:
 
 @service.operation("PutObjectLegalHold", access=access.on_version("s3:PutObjectLegalHold", "s3:PutObjectLegalHold"))
 async def put_object_legal_hold(context: Context, request: Shape) -> Shape:
-    bucket, _ = _lockable(context, request)
+    access.find(context, request)
     status = (request.get("LegalHold") or {}).get("Status")
     if status not in ("ON", "OFF"):
         raise AWSError("MalformedXML", _MALFORMED, status=400)
+    bucket, _ = _lockable(context, request, "PUT")
 
     def alter(now: Version) -> None:
         now.properties.lock = msgspec.structs.replace(now.properties.lock or Lock(), legal_hold=status == "ON")
@@ -165,7 +166,7 @@ async def put_object_legal_hold(context: Context, request: Shape) -> Shape:
 
 @service.operation("GetObjectLegalHold", access=access.on_version("s3:GetObjectLegalHold", "s3:GetObjectLegalHold"))
 async def get_object_legal_hold(context: Context, request: Shape) -> Shape:
-    own = _lockable(context, request)[1].properties.lock
-    if own is None:
+    own = _lockable(context, request, "GET")[1].properties.lock
+    if own is None or own.legal_hold is None:
         raise _no_lock()
     return {"LegalHold": {"Status": "ON" if own.legal_hold else "OFF"}}

@@ -105,8 +105,9 @@ def checksum_members(version: Version) -> dict[str, str]:
     return {f"Checksum{version.checksum_algorithm}": version.checksum, "ChecksumType": version.checksum_type}
 
 
-def readable(context: Context, bucket: Bucket, request: Mapping[str, Any]) -> Version:
-    """The version that a read means. Raises what S3 answers where there is none, or only a delete marker."""
+def readable(context: Context, bucket: Bucket, request: Mapping[str, Any], method: str = "") -> Version:
+    """The version that a read means. Raises what S3 answers where there is none, or only a delete marker: `method`
+    is that of requests which a delete marker refuses even where they name no version."""
     key, named = request["Key"], request.get("VersionId")
     if named:
         versions.check_id(named)
@@ -118,14 +119,14 @@ def readable(context: Context, bucket: Bucket, request: Mapping[str, Any]) -> Ve
         raise no_such_key(key)
     if version.delete_marker:
         headers = {"x-amz-delete-marker": "true", "x-amz-version-id": version.id}
-        if named:
+        if named or method:
             headers |= {"Allow": "DELETE", "Last-Modified": preconditions.http_date(version.modified)}
             raise AWSError(
                 "MethodNotAllowed",
                 "The specified method is not allowed against this resource.",
                 status=405,
                 headers=headers,
-                Method="GET",
+                Method=method or "GET",
                 ResourceType="DeleteMarker",
             )
         error = no_such_key(key)
@@ -206,7 +207,7 @@ def _describe(
         answer["ContentRange"] = f"bytes {stretch.start}-{stretch.start + stretch.length - 1}/{version.size}"
     if number is None:
         answer.pop("PartsCount", None)
-    if request.get("ChecksumMode") == "ENABLED":
+    if (request.get("ChecksumMode") or "").upper() == "ENABLED":
         answer |= _shown_checksum(version, parts, number, stretch)
     whole = stretch or Stretch(0, version.size)
     answer["ContentLength"] = whole.length
@@ -222,10 +223,10 @@ def _describe(
 
 
 def _shown_checksum(version: Version, parts: list[Part], number: int | None, stretch: Stretch | None) -> dict[str, str]:
-    if number is not None and version.parts_count:
+    if number is not None and version.parts_count and version.checksum_type == "COMPOSITE":
         checksum = parts[number - 1].checksum
         return {f"Checksum{version.checksum_algorithm}": checksum, "ChecksumType": version.checksum_type}
-    return {} if stretch is not None and number is None else checksum_members(version)
+    return {} if stretch is not None and stretch.length != version.size else checksum_members(version)
 
 
 def _part(version: Version, parts: list[Part], number: int) -> Stretch | None:

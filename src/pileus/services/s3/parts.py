@@ -30,6 +30,7 @@ async def list_parts(context: Context, request: Shape) -> Shape:
         "Key": request["Key"],
         "UploadId": upload.id,
         "PartNumberMarker": after,
+        "NextPartNumberMarker": shown[-1].number if shown else 0,
         "MaxParts": limit,
         "IsTruncated": len(found) > limit,
         "Parts": [],
@@ -39,8 +40,6 @@ async def list_parts(context: Context, request: Shape) -> Shape:
         **_checksum(upload),
         **lifecycle_rules.abort_members(bucket, request["Key"], upload.started),
     }
-    if shown:
-        answer["NextPartNumberMarker"] = shown[-1].number
     for part in shown:
         item = {
             "PartNumber": part.number,
@@ -62,20 +61,16 @@ class _Entry(NamedTuple):
 
 
 def _walk(reader: Reader, request: Mapping[str, Any]) -> Iterator[_Entry]:
-    """Uploads by key and then by age, after the request's markers."""
+    """Uploads by key and then by age, which their ids tell, after the request's markers."""
     prefix, delimiter = request.get("Prefix") or "", request.get("Delimiter") or ""
     key_marker, id_marker = request.get("KeyMarker") or "", request.get("UploadIdMarker") or ""
     former = ""
-    past_marker = False
-    for name, upload in _by_age(reader, request["Bucket"]):
+    for (_, key, upload_id), upload in UPLOADS.scan(reader, request["Bucket"]):
+        name = str(key)
         if not name.startswith(prefix):
             continue
-        if key_marker and name <= key_marker:
-            if name < key_marker or not id_marker:
-                continue
-            if not past_marker:
-                past_marker = upload.id == id_marker
-                continue
+        if key_marker and name <= key_marker and (name < key_marker or not id_marker or str(upload_id) <= id_marker):
+            continue
         at = name.find(delimiter, len(prefix)) if delimiter else -1
         if at < 0:
             yield _Entry(name, upload)
@@ -84,17 +79,6 @@ def _walk(reader: Reader, request: Mapping[str, Any]) -> Iterator[_Entry]:
         if common != former and not key_marker.startswith(common):
             yield _Entry(common, None)
         former = common
-
-
-def _by_age(reader: Reader, bucket: str) -> Iterator[tuple[str, Upload]]:
-    waiting: list[Upload] = []
-    current = ""
-    for (_, key, _id), upload in UPLOADS.scan(reader, bucket):
-        if key != current:
-            yield from ((current, item) for item in sorted(waiting, key=lambda item: item.started))
-            waiting, current = [], str(key)
-        waiting.append(upload)
-    yield from ((current, item) for item in sorted(waiting, key=lambda item: item.started))
 
 
 @service.operation(
@@ -111,18 +95,23 @@ async def list_multipart_uploads(context: Context, request: Shape) -> Shape:
     answer: Shape = {
         "Bucket": bucket.name,
         "KeyMarker": "",
-        "UploadIdMarker": request.get("UploadIdMarker") or "",
+        "UploadIdMarker": (request.get("UploadIdMarker") or "") if request.get("KeyMarker") else "",
+        **_next(shown, names, truncated=len(found) > limit),
         **names.echo(request, "KeyMarker", "Prefix", "Delimiter"),
         "MaxUploads": limit,
         "IsTruncated": len(found) > limit,
         "Uploads": [_shown(context.store, names(name), upload) for name, upload in shown if upload is not None],
         "CommonPrefixes": [{"Prefix": names(name)} for name, upload in shown if upload is None],
     }
-    if answer["IsTruncated"]:
-        answer["NextKeyMarker"] = names(shown[-1].name)
-        if shown[-1].upload is not None:
-            answer["NextUploadIdMarker"] = shown[-1].upload.id
     return answer
+
+
+def _next(shown: list[_Entry], names: Names, *, truncated: bool) -> dict[str, str]:
+    """Where the next page begins; S3 tells it on the last page too."""
+    if not shown or (shown[-1].upload is None and not truncated):
+        return {"NextKeyMarker": "", "NextUploadIdMarker": ""}
+    name, upload = shown[-1]
+    return {"NextKeyMarker": names(name), "NextUploadIdMarker": upload.id if upload is not None else ""}
 
 
 def _shown(reader: Reader, name: str, upload: Upload) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -57,6 +58,14 @@ async def put_bucket_policy(context: Context, request: Shape) -> None:
 
 
 def _parse(text: str) -> Policy:
+    if not text.startswith("{"):
+        raise AWSError("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'", status=400)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise AWSError("MalformedPolicy", "This policy contains invalid Json", status=400) from None
+    if "Statement" not in document:
+        raise AWSError("MalformedPolicy", "Missing required field Statement", status=400)
     try:
         return parse(text)
     except AWSError as error:

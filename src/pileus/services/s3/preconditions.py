@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 from pileus.aws.errors import AWSError
 from pileus.services.s3.names import no_such_key
-from pileus.services.s3.state import Version
+from pileus.services.s3.state import Upload, Version
 
 
 def failed(condition: str) -> AWSError:
@@ -24,18 +25,20 @@ def failed(condition: str) -> AWSError:
 def check_read(version: Version, request: Mapping[str, Any], prefix: str = "") -> None:
     """Raises PreconditionFailed, or NotModified (304) for a read. A copy's conditions on its source (`prefix`
     CopySource) always fail with the former."""
+    named = "x-amz-copy-source-" if prefix else ""
     match, none_match = request.get(f"{prefix}IfMatch"), request.get(f"{prefix}IfNoneMatch")
     since, unmodified_since = request.get(f"{prefix}IfModifiedSince"), request.get(f"{prefix}IfUnmodifiedSince")
     if match is not None:
         if not matches(match, version.etag):
-            raise failed("If-Match")
+            raise failed(f"{named}If-Match")
     elif unmodified_since is not None and version.modified > unmodified_since.timestamp():
-        raise failed("If-Unmodified-Since")
+        raise failed(f"{named}If-Unmodified-Since")
     if none_match is not None:
         if matches(none_match, version.etag):
-            raise failed("If-None-Match") if prefix else not_modified(version)
-    elif since is not None and version.modified <= since.timestamp():
-        raise failed("If-Modified-Since") if prefix else not_modified(version)
+            raise failed(f"{named}If-None-Match") if prefix else not_modified(version)
+    # A date that is yet to come is no condition (RFC 9110, section 13.1.3).
+    elif since is not None and version.modified <= since.timestamp() <= time.time():
+        raise failed(f"{named}If-Modified-Since") if prefix else not_modified(version)
 
 
 def not_modified(version: Version) -> AWSError:
@@ -61,6 +64,22 @@ def check_write(head: Version | None, request: Mapping[str, Any], key: str) -> N
     # S3 takes the asterisk alone and refuses entity tags as not implemented; here they mean what RFC 9110 says.
     if none_match is not None and current is not None and matches(none_match, current.etag):
         raise failed("If-None-Match")
+
+
+def check_overtaken(upload: Upload, head: Version | None, request: Mapping[str, Any], key: str) -> None:
+    """For a conditional completion whose conditions hold. Raises ConditionalRequestConflict where the object was
+    written or deleted after the upload began: the client has to begin anew
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)."""
+    for member, condition in (("IfMatch", "If-Match"), ("IfNoneMatch", "If-None-Match")):
+        written = head is not None and head.order > upload.started * 1_000_000
+        if request.get(member) is not None and (upload.overtaken or written):
+            raise AWSError(
+                "ConditionalRequestConflict",
+                "The conditional request cannot succeed due to a conflicting operation against this resource.",
+                status=409,
+                Condition=condition,
+                Key=key,
+            )
 
 
 def check_delete(version: Version | None, request: Mapping[str, Any]) -> None:

@@ -109,6 +109,7 @@ def ownership(context: Context, request: Mapping[str, Any], bucket: Bucket) -> t
     canned = request.get("ACL")
     if not bucket.acls_enabled:
         if grants.given(request) and canned != "bucket-owner-full-control":
+            grants.requested(context.store, request, owner=bucket.account, bucket_owner=bucket.account)
             raise acl_not_supported()
         return bucket.account, ()
     owner = context.account

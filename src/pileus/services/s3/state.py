@@ -72,11 +72,11 @@ class Part(msgspec.Struct, omit_defaults=True):
 
 
 class Lock(msgspec.Struct, omit_defaults=True, frozen=True):
-    """Object lock of one version. `until` is in seconds since the epoch."""
+    """Object lock of one version. `until` is in seconds since the epoch, `legal_hold` None where none was ever set."""
 
     mode: str = ""
     until: float = 0.0
-    legal_hold: bool = False
+    legal_hold: bool | None = None
 
 
 class Properties(msgspec.Struct, omit_defaults=True):
@@ -126,6 +126,8 @@ class Upload(msgspec.Struct, omit_defaults=True):
     checksum_type: str = ""
     checksum_asked: bool = False
     """Whether the client named them; S3 shows them only then."""
+    overtaken: bool = False
+    """Whether the object was deleted while the upload was under way."""
 
 
 class Event(msgspec.Struct):

@@ -40,7 +40,7 @@ def _shown(bucket: Bucket, version: Version) -> dict[str, Any]:
 @service.operation("PutObjectTagging", access=_putting, actions=_actions("Put"))
 async def put_object_tagging(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
-    objects.readable(context, bucket, request)
+    objects.readable(context, bucket, request, "PUT")
     given = tags.of_object(request["Tagging"]["TagSet"])
     return await _set(context, bucket, request, given, "ObjectTagging:Put")
 
@@ -48,7 +48,7 @@ async def put_object_tagging(context: Context, request: Shape) -> Shape:
 @service.operation("DeleteObjectTagging", access=access.on_version(*_actions("Delete")), actions=_actions("Delete"))
 async def delete_object_tagging(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
-    objects.readable(context, bucket, request)
+    objects.readable(context, bucket, request, "DELETE")
     return await _set(context, bucket, request, {}, "ObjectTagging:Delete")
 
 
@@ -63,5 +63,5 @@ async def _set(context: Context, bucket: Bucket, request: Shape, given: dict[str
 @service.operation("GetObjectTagging", access=access.on_version(*_actions("Get")), actions=_actions("Get"))
 async def get_object_tagging(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
-    version = objects.readable(context, bucket, request)
+    version = objects.readable(context, bucket, request, "GET")
     return {"TagSet": tags.shape(version.properties.tags), **_shown(bucket, version)}

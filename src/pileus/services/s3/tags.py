@@ -17,9 +17,26 @@ _BUCKET_TAGS = 50
 _CHARACTERS = re.compile(r"[\w\s_.:/=+\-@]*")
 
 
+_RESERVED = {
+    "Object": "Your TagKey cannot be prefixed with aws:",
+    "Bucket": 'User-defined tag keys can\'t start with "aws:". This prefix is reserved for system tags. Remove "aws:" '
+    "from your tag keys and try again.",
+}
+
+
 def of_header(text: str) -> dict[str, str]:
     """The object's tags in an `x-amz-tagging` header, a query string."""
-    return _checked(parse_qsl(text, keep_blank_values=True), _OBJECT_TAGS, "Object")
+    pairs = parse_qsl(text, keep_blank_values=True)
+    if len(dict(pairs)) < len(pairs) or any(pair.count("=") > 1 for pair in text.split("&")):
+        raise AWSError(
+            "InvalidArgument",
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "
+            "name duplicates.",
+            status=400,
+            ArgumentName="x-amz-tagging",
+            ArgumentValue=text,
+        )
+    return _checked(pairs, _OBJECT_TAGS, "Object")
 
 
 def of_object(tag_set: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -46,7 +63,7 @@ def _checked(pairs: Iterable[tuple[str, str]], most: int, what: str) -> dict[str
                 "InvalidTag", "The TagValue you have provided is invalid", status=400, TagKey=key, TagValue=value
             )
         if reserved(key):
-            raise AWSError("InvalidTag", "System tags cannot be added/updated by requester", status=400, TagKey=key)
+            raise AWSError("InvalidTag", _RESERVED[what], status=400, TagKey=key)
         tags[key] = value
     if len(tags) > most:
         raise AWSError("BadRequest", f"{what} tags cannot be greater than {most}", status=400)

@@ -84,7 +84,8 @@ async def create_multipart_upload(context: Context, request: Shape) -> Shape:
     encrypted, _ = encryption.make(context.cloud, bucket.account, want)
     algorithm, kind = _checksum(request)
     upload = Upload(
-        secrets.token_urlsafe(48),
+        # Begins with the time: uploads of a key are listed in the order of their ids, as documented, and of their age.
+        f"{int(context.received * 1_000_000):015x}{secrets.token_urlsafe(48)}",
         context.received,
         context.account,
         properties.of_request(context, request, bucket, encrypted),
@@ -253,7 +254,8 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
         answer = _answer(context, bucket, key, done.etag) | done.checksum
         return answer | ({"VersionId": done.version} if bucket.versioning == "Enabled" else {})
     upload = find(context.store, request)
-    part_key(context, bucket, upload, request)
+    if encryption.customer_key(context, request):
+        part_key(context, bucket, upload, request)  # not needed, but where it comes it must be the one
     _check_mode(upload, request)
     _check_whole(upload, request)
     parts = _chosen(listed, {part.number: part for part in parts_of(context.store, upload.id)}, upload)
@@ -267,7 +269,8 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
             f"computed: {size}",
             status=400,
         )
-    preconditions.check_write(HEADS.get(context.store, bucket.name, key), request, key)
+    head = HEADS.get(context.store, bucket.name, key)
+    preconditions.check_write(head, request, key)
     version = Version(
         "",
         0,
@@ -283,7 +286,7 @@ async def complete_multipart_upload(context: Context, request: Shape) -> Shape:
 
     def keep(tx: Transaction) -> None:
         gone.clear()
-        find(tx, request)
+        preconditions.check_overtaken(find(tx, request), head, request, key)
         current = {part.number: part for part in parts_of(tx, upload.id)}
         for part in parts:
             if current.get(part.number) != part:
@@ -358,6 +361,7 @@ def _chosen(listed: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], u
             "InvalidPartOrder",
             "The list of parts was not in ascending order. Parts must be ordered by part number.",
             status=400,
+            UploadId=upload.id,
         )
     parts = []
     algorithm = checksums.ALGORITHMS[upload.checksum_algorithm]
@@ -367,6 +371,13 @@ def _chosen(listed: Sequence[Mapping[str, Any]], uploaded: Mapping[int, Part], u
         given = item.get(algorithm.member)
         if part is None or part.etag != (item.get("ETag") or "").strip('"'):
             raise _invalid_part(upload, number, item)
+        for other in checksums.ALGORITHMS.values():
+            if item.get(other.member) and other != algorithm and upload.checksum_asked:
+                raise AWSError(
+                    "BadDigest",
+                    f"The {other.name.lower()} you specified for part {number} did not match what we received.",
+                    status=400,
+                )
         unknown = any(item.get(other.member) for other in checksums.ALGORITHMS.values() if other != algorithm)
         if unknown or (given is not None and not hmac.compare_digest(given, part.checksum)):
             raise _invalid_part(upload, number, item)
@@ -448,6 +459,13 @@ def abandon_all(cloud: Cloud, tx: Transaction, bucket: str) -> list[str]:
     for (_, key, upload_id), _upload in list(UPLOADS.scan(tx, bucket)):
         gone += abandon(cloud, tx, bucket, str(key), str(upload_id))
     return gone
+
+
+def overtake(tx: Transaction, bucket: str, key: str) -> None:
+    """Tells the uploads of a key that its object was deleted: where nothing is left of it, nothing else would."""
+    for found, upload in list(UPLOADS.scan(tx, bucket, key)):
+        upload.overtaken = True
+        UPLOADS.put(tx, *found, value=upload)
 
 
 def remove_all(cloud: Cloud, gone: Iterable[str]) -> None:

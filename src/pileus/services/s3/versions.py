@@ -15,20 +15,23 @@ from pileus.store.interface import Reader, Transaction
 
 _ORDER_BYTES = 8
 _RANDOM_BYTES = 16
+_LATEST = 1 << 53
+"""In the year 2255: ids that S3 or somebody else has made tell of later moments."""
 
 
 def new_id(order: int) -> str:
     """An opaque id of 32 characters, as S3's are; it tells where among a key's versions to look."""
-    return base64.urlsafe_b64encode(order.to_bytes(_ORDER_BYTES, "big") + secrets.token_bytes(_RANDOM_BYTES)).decode()
+    return base64.b64encode(order.to_bytes(_ORDER_BYTES, "big") + secrets.token_bytes(_RANDOM_BYTES), b"._").decode()
 
 
 def _order_of(version_id: str) -> int | None:
     try:
-        raw = base64.b64decode(version_id, b"-_", validate=True)
+        # Ids have been made with the hyphen too.
+        raw = base64.b64decode(version_id.replace("-", "."), b"._", validate=True)
     except (binascii.Error, ValueError):
         return None
     order = int.from_bytes(raw[:_ORDER_BYTES], "big")
-    return order if len(raw) == _ORDER_BYTES + _RANDOM_BYTES and order < 1 << 63 else None
+    return order if len(raw) == _ORDER_BYTES + _RANDOM_BYTES and order < _LATEST else None
 
 
 def look_up(reader: Reader, bucket: str, key: str, version_id: str | None = None) -> Version | None:
@@ -43,6 +46,14 @@ def look_up(reader: Reader, bucket: str, key: str, version_id: str | None = None
         return None
     found = OLDER.get(reader, bucket, key, -order)
     return found if found is not None and found.id == version_id else None
+
+
+def order_of(reader: Reader, bucket: str, key: str, version_id: str) -> int | None:
+    """Where a version stands or stood among those of its key, None where that cannot be told."""
+    if version_id == NULL:
+        version = look_up(reader, bucket, key, NULL)
+        return None if version is None else version.order
+    return _order_of(version_id)
 
 
 def check_id(version_id: str) -> None:
