@@ -154,7 +154,7 @@ async def delete_objects(context: Context, request: Shape) -> Shape:
             "The XML you provided was not well-formed or did not validate against our published schema",
             status=400,
         )
-    bypass = bool(request.get("BypassGovernanceRetention"))
+    bypass = _bypasses(bucket, request)
     answer: dict[str, list[dict[str, Any]]] = {"Deleted": [], "Errors": []}
     for start in range(0, len(wanted), _GROUP):
         await _delete_group(context, bucket, wanted[start : start + _GROUP], bypass, answer)
