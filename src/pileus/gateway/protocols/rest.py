@@ -121,7 +121,7 @@ def _header_writer(member: Shape) -> Writer:
         return lambda value: ",".join(text_of(item, one, "rfc822") for one in value)
     if member.serialization.get("jsonvalue"):
         return lambda value: base64.b64encode(json.dumps(value).encode()).decode()
-    if member.type_name == "string":
+    if member.type_name in ("string", "integer", "long"):
         return str
     return lambda value: text_of(member, value, "rfc822")
 

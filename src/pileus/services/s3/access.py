@@ -51,8 +51,9 @@ _LISTING_KEYS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": 
 
 def find(context: Context, request: Mapping[str, Any]) -> Bucket:
     """The bucket that a request names. Raises NoSuchBucket, and AccessDenied for another owner than it expects."""
-    if isinstance(context.found, Found) and context.found.bucket.name == request["Bucket"]:
-        return context.found.bucket
+    found = context.found.bucket if isinstance(context.found, Found) else context.found
+    if isinstance(found, Bucket) and found.name == request["Bucket"]:
+        return found
     check_text(request.get("Key", ""))
     return existing(context, request["Bucket"], request.get("ExpectedBucketOwner"))
 
@@ -257,7 +258,7 @@ def on_new_object(action: str) -> AccessRule:
     """On an object that is written, with the further actions that its headers ask for."""
 
     def rule(context: Context, request: Shape) -> Iterable[Access]:
-        bucket = find(context, request)
+        bucket = context.found = find(context, request)
         return [
             object_access(context, request, bucket, request["Key"], asked, creates=True)
             for asked in writing_actions(action, request)

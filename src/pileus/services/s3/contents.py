@@ -100,18 +100,17 @@ async def receive(
     digests = _Digests((algorithm,) if also is algorithm else (algorithm, also))
     part = Part(1, 0, "", nonce=encryption.new_nonce() if key else b"")
     data: bytes | None = None
-    stream = _hashed(body, digests, part, limit)
     if body.length is not None and body.length <= SMALL:
-        whole = body.whole
-        if whole is not None:
-            digests.update(whole)
-            part.size = len(whole)
-        plain = whole if whole is not None else b"".join([piece async for piece in stream])
-        if key and plain:
-            data = b"".join([piece async for piece in encryption.encrypt(Bytes(plain), key, part.nonce)])
+        data = body.whole
+        if data is not None:
+            digests.update(data)
+            part.size = len(data)
         else:
-            data = plain
+            data = b"".join([piece async for piece in _hashed(body, digests, part, limit)])
+        if key and data:
+            data = b"".join([piece async for piece in encryption.encrypt(Bytes(data), key, part.nonce)])
     else:
+        stream = _hashed(body, digests, part, limit)
         try:
             blob = await blobs(cloud).write(encryption.encrypt(stream, key, part.nonce) if key else stream)
         except UnreachableError as error:

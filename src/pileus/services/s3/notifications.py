@@ -106,6 +106,8 @@ def note(context: Context, tx: Transaction, bucket: Bucket, event: str, key: str
     """Notes the event for every function that wants to know, in the transaction that makes it; `deliver` what this
     answers once it is durable."""
     pending: Pending = []
+    if "notification" not in bucket.configurations:
+        return pending
     for wanted in _wanted(bucket, event, key):
         told = _record(context, bucket, event, key, version, wanted.get("Id", ""))
         payload = json.dumps({"Records": [told]}).encode()

@@ -179,7 +179,6 @@ class Stretch:
 def _describe(
     context: Context, bucket: Bucket, version: Version, request: Mapping[str, Any]
 ) -> tuple[Shape, bytes, list[Part], Stretch]:
-    key = request["Key"]
     if "x-amz-server-side-encryption" in context.headers:
         raise AWSError(
             "InvalidArgument",
@@ -191,7 +190,7 @@ def _describe(
     customer = encryption.customer_key(context, request)
     content_key = encryption.open_key(context.cloud, bucket.account, version.properties.encryption, customer)
     preconditions.check_read(version, request)
-    parts = versions.parts_of(context.store, bucket.name, key, version)
+    parts = versions.parts_of(context.store, bucket.name, request["Key"], version)
     number = request.get("PartNumber")
     if number is not None:
         stretch: Stretch | None = _part(version, parts, number)
@@ -213,13 +212,14 @@ def _describe(
     answer["ContentLength"] = whole.length
     if bucket.versioning:
         answer["VersionId"] = version.id
-    answer |= lifecycle_rules.expiration_member(bucket, key, version)
+    answer |= lifecycle_rules.expiration_member(bucket, request["Key"], version)
     overrides = {_OVERRIDES[name]: request[name] for name in _OVERRIDES.keys() & request.keys()}
     if overrides and context.principal.kind == "anonymous":
         raise AWSError(
             "InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.", status=400
         )
-    return answer | overrides, content_key, parts, whole
+    answer |= overrides
+    return answer, content_key, parts, whole
 
 
 def _shown_checksum(version: Version, parts: list[Part], number: int | None, stretch: Stretch | None) -> dict[str, str]:

@@ -22,10 +22,22 @@ _STORAGE_CLASSES = (
 )  # fmt: skip
 
 
+# What most uploads say: nothing else of theirs need be looked for.
+_PLAIN = frozenset(
+    {
+        "Body", "Bucket", "ChecksumAlgorithm", "ChecksumCRC32", "ChecksumCRC64NVME", "ContentLength", "ContentMD5",
+        "ContentType", "Key",
+    }
+)  # fmt: skip
+
+
 def of_request(
     context: Context, request: Mapping[str, Any], bucket: Bucket, encrypted: Encryption | None
 ) -> Properties:
     """Raises the errors that S3 has for what cannot be."""
+    if request.keys() <= _PLAIN and not bucket.acls_enabled and "object_lock" not in bucket.configurations:
+        headers = {"ContentType": request.get("ContentType") or DEFAULT_TYPE}
+        return Properties(owner=bucket.account, headers=headers, encryption=encrypted)
     owner, granted = ownership(context, request, bucket)
     return Properties(
         owner=owner,
@@ -144,9 +156,10 @@ def described(version: Version) -> dict[str, Any]:
         "LastModified": datetime.fromtimestamp(version.modified, UTC),
         "ETag": f'"{version.etag}"',
         **own.headers,
-        "Metadata": {name: _printable(value) for name, value in own.metadata.items()},
-        **encryption.described(own.encryption),
+        "Metadata": {name: _printable(value) for name, value in own.metadata.items()} if own.metadata else {},
     }
+    if own.encryption is not None:
+        members |= encryption.described(own.encryption)
     if own.storage_class != "STANDARD":
         members["StorageClass"] = own.storage_class
     if own.redirect:
@@ -155,4 +168,6 @@ def described(version: Version) -> dict[str, Any]:
         members["TagCount"] = len(own.tags)
     if version.parts_count:
         members["PartsCount"] = version.parts_count
-    return members | lock.described(own.lock)
+    if own.lock is not None:
+        members |= lock.described(own.lock)
+    return members
