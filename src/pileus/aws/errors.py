@@ -40,3 +40,8 @@ def option_not_implemented(option: str, why: str = "") -> AWSError:
     """The answer to an option that would otherwise have to be accepted and ignored."""
     tail = f": {why}" if why else "."
     return AWSError("NotImplemented", f"Pileus does not implement {option}{tail}", status=501)
+
+
+def constraints_broken(faults: list[str]) -> str:
+    """The message of services built on Coral for what a request breaks of its model."""
+    return f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: " + "; ".join(faults)

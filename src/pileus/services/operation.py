@@ -29,6 +29,10 @@ Shape = dict[str, Any]
 Function = Callable[["Context", Shape], Awaitable[Shape | None]]
 
 
+Reword = Callable[[str, Shape, list[str]], str]
+"""Says what a request breaks of its model where a service does so in an order or in words of its own: of the operation,
+the request and the faults in the usual words."""
+
 HEADERS = "\0headers"
 """In an answer: headers that its model has no members for."""
 
@@ -71,6 +75,7 @@ class Service:
         self.opaque = opaque
         self.largest_body = largest_body
         self.largest_head = largest_head
+        self.reword: Reword | None = None
         self.operations: dict[str, Operation] = {}
         self.periodic: list[Periodic] = []
         self.on_start: list[Callable[[Cloud], Awaitable[None]]] = []

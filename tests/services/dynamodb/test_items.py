@@ -110,17 +110,25 @@ def test_removing_from_no_item_makes_none(database: Any, table: str) -> None:
         ("put_item", {"Item": {"p": {"S": ""}}}, "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: p"),
         ("put_item", {"Item": {"p": {"S": "x" * 2049}}}, "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"),
         ("put_item", {"Item": {"p": {"S": "a"}, "x": {"S": "y" * 410_000}}}, "Item size has exceeded the maximum allowed size"),
-        ("put_item", {"Item": {"p": {"S": "a"}}, "ReturnValues": "ALL_NEW"}, "ReturnValues can only be ALL_OLD or NONE"),
+        ("put_item", {"Item": {"p": {"S": "a"}}, "ReturnValues": "ALL_NEW"}, "1 validation error detected: ReturnValues can only be ALL_OLD or NONE"),
         ("get_item", {"Key": {"q": {"S": "a"}}}, "The provided key element does not match the schema"),
         ("get_item", {"Key": {"p": {"S": "a"}}, "AttributesToGet": ["a"], "ProjectionExpression": "a"}, "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}"),
         ("update_item", {"Key": {"p": {"S": "a"}}, "UpdateExpression": "SET p = :v", "ExpressionAttributeValues": {":v": {"S": "b"}}}, "One or more parameter values were invalid: Cannot update attribute p. This attribute is part of the key"),
-        ("update_item", {"Key": {"p": {"S": "a"}}, "ExpressionAttributeValues": {":v": {"S": "b"}}}, "ExpressionAttributeValues can only be specified when using expressions: UpdateExpression and ConditionExpression are null"),
+        ("update_item", {"Key": {"p": {"S": "a"}}, "ExpressionAttributeValues": {":v": {"S": "b"}}}, "1 validation error detected: ExpressionAttributeValues can only be specified when using expressions"),
+        ("put_item", {"Item": {"p": {"S": "a"}, "x": {"SS": []}}}, "1 validation error detected: One or more parameter values were invalid: An string set  may not be empty"),
+        ("put_item", {"Item": {"p": {"S": "a"}, "x": {"SS": ["y", "y"]}}}, '1 validation error detected: One or more parameter values were invalid: Input collection ["y", "y"] contains duplicates.'),
+        ("update_item", {"Key": {"p": {"S": "a"}}, "UpdateExpression": "SET x = :v", "ExpressionAttributeValues": {":v": {"NS": []}}}, "1 validation error detected: One or more parameter values were invalid: An number set  may not be empty"),
+        ("delete_item", {"Key": {"p": {"S": "a"}}, "ConditionExpression": "p = :v", "ExpressionAttributeValues": {":v": {"S": "a"}}, "ExpressionAttributeNames": {"#n": "n"}}, "1 validation error detected: Value provided in ExpressionAttributeNames unused in expressions: keys: {#n}"),
+        ("update_item", {"Key": {"p": {"S": "a"}}, "UpdateExpression": "SET x = " + "a" * 4096}, "1 validation error detected: Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;"),
+        ("get_item", {"Key": {"p": {"S": "a"}}, "ProjectionExpression": "!!!"}, 'Invalid ProjectionExpression: Syntax error; token: "!", near: "!!"'),
+        ("put_item", {"TableName": "x" * 256, "Item": {}}, f"1 validation error detected: Value '{'x' * 256}' at 'tableName' failed to satisfy constraint: Member must have length less than or equal to 255"),
+        ("delete_item", {"TableName": "x!", "Key": {}}, "1 validation error detected: Value 'x!' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
     ],
 )  # fmt: skip
 def test_faults_have_dynamodb_s_words(
     database: Any, table: str, operation: str, request_: dict[str, Any], message: str
 ) -> None:
-    assert failure(lambda: getattr(database, operation)(TableName=table, **request_)) == (
+    assert failure(lambda: getattr(database, operation)(**{"TableName": table, **request_})) == (
         "ValidationException",
         message,
     )

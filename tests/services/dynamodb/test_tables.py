@@ -114,7 +114,7 @@ def test_an_index_is_filled_with_what_was_there(database: Any, table: str) -> No
         ({"KeySchema": [{"AttributeName": "x", "KeyType": "HASH"}]}, "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [x], AttributeDefinitions: [p]"),
         ({"KeySchema": [{"AttributeName": "p", "KeyType": "RANGE"}]}, "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"),
         ({"GlobalSecondaryIndexes": []}, "One or more parameter values were invalid: List of GlobalSecondaryIndexes is empty"),
-        ({"TableName": "ab"}, "TableName must be at least 3 characters long and at most 255 characters long"),
+        ({"TableName": "ab"}, "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3"),
     ],
 )  # fmt: skip
 def test_faults_have_dynamodb_s_words(database: Any, changes: dict[str, Any], message: str) -> None:

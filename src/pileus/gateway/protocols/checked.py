@@ -7,11 +7,12 @@ from typing import Any
 
 from botocore.model import OperationModel
 
-from pileus.aws.errors import AWSError
+from pileus.aws.errors import AWSError, constraints_broken
 from pileus.aws.model import operation_model, service_model
 from pileus.gateway.protocols import faults
 from pileus.gateway.protocols.convert import Converters, InvalidError, WrongTypeError
 from pileus.gateway.protocols.validation import explain
+from pileus.services import all_services
 
 
 class Checked:
@@ -33,8 +34,12 @@ class Checked:
         except InvalidError:
             # A wrong type anywhere goes before what a constraint says elsewhere.
             self._check_types(value)
-            raise self.fault("validation", explain(self._shape, value, self._opaque)) from None
+            raise self.fault("validation", self._words(value, explain(self._shape, value, self._opaque))) from None
         return converted
+
+    def _words(self, value: Any, faults: list[str]) -> str:
+        reword = all_services()[self._model.service_model.service_name].reword
+        return constraints_broken(faults) if reword is None else reword(self._model.name, value, faults)
 
     def _check_types(self, value: Any) -> None:
         try:

@@ -16,13 +16,11 @@ from pileus.gateway.protocols.convert import pattern_of
 _LONGEST_VALUE = 1024
 
 
-def explain(shape: Shape, value: Any, opaque: frozenset[str]) -> str:
-    """All faults of `value` (as the converters take it) in one message."""
+def explain(shape: Shape, value: Any, opaque: frozenset[str]) -> list[str]:
+    """All faults of `value`, as the converters take it."""
     faults: list[str] = []
     _check(shape, value, "", faults, opaque)
-    if not faults:
-        faults.append("The request does not satisfy the service's model")
-    return f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: " + "; ".join(faults)
+    return faults or ["The request does not satisfy the service's model"]
 
 
 def _check(shape: Shape, value: Any, path: str, faults: list[str], opaque: frozenset[str]) -> None:
@@ -53,6 +51,11 @@ def _check(shape: Shape, value: Any, path: str, faults: list[str], opaque: froze
         items = {key: item for key, item in value.items() if item is not None}
         if _is_scalar(shape.value):
             _check_all(shape.value, value, items.values(), path, "Map value", faults, opaque)
+        elif shape.value.type_name == "list" and not all(
+            holds for item in items.values() for _, holds in _length(len(item), shape.value.metadata)
+        ):
+            texts = ", ".join(text for text, _ in _length(0, shape.value.metadata))
+            _fail(value, path, [(f"Map value must satisfy constraint: [{texts}]", False)], faults)
         else:
             for key, item in items.items():
                 _check(shape.value, item, f"{path}.{key}.member", faults, opaque)
@@ -121,15 +124,14 @@ def _fail(value: Any, path: str, constraints: list[tuple[str, bool]], faults: li
     )
 
 
-def show(value: Any) -> str:
-    """As Java prints it."""
+def show(value: Any, room: int = _LONGEST_VALUE) -> str:
+    """As Java prints it, in so many characters and brackets."""
     if isinstance(value, list | tuple):
-        text = "[" + ", ".join(show(item) for item in value) + "]"
-    elif isinstance(value, dict):
-        text = "{" + ", ".join(f"{key}={show(item)}" for key, item in value.items()) + "}"
-    else:
-        text = str(value)
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE]
+        return "[" + ", ".join(show(item, room) for item in value)[:room] + "]"
+    if isinstance(value, dict):
+        shown = (f"{key}={show(item, max(room - len(key) - 3, 0))}" for key, item in value.items())
+        return "{" + ", ".join(shown)[:room] + "}"
+    return str(value)[:room]
 
 
 def _lower(name: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from pileus.aws import arn as arns
+from pileus.aws.errors import constraints_broken
 from pileus.services.context import Cloud, Context
+from pileus.services.dynamodb.constraints import name_faults
 from pileus.services.dynamodb.errors import resource_not_found, validation
 from pileus.services.dynamodb.schema import Table, record_key
 from pileus.store.interface import Reader, Store
@@ -66,6 +68,13 @@ def locate(context: Context, name: str) -> tuple[str, str, str]:
     return context.principal.account, context.region, name
 
 
+def _check_read_name(name: str) -> None:
+    """For operations on items, whose words are newer."""
+    faults = list(name_faults(name, shortest=1))
+    if faults:
+        raise validation(constraints_broken(faults))
+
+
 def check_name(name: str, parameter: str = "TableName") -> None:
     if name.startswith("arn:"):
         return
@@ -92,7 +101,7 @@ def open_table(context: Context, name: str) -> Table:
     """The table, for reading and writing items."""
     table = find_table(context, name)
     if table is None:
-        check_name(name)
+        _check_read_name(name)
         raise resource_not_found()
     if table.record.status == "CREATING":
         # It is being restored.

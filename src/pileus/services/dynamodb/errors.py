@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from pileus.aws.errors import AWSError
+
+_DETECTED = "1 validation error detected: "
+_BARE = (
+    _DETECTED,
+    "Item size has exceeded",
+    "Supplied AttributeValue ",
+    "ExpressionAttributeValues contains invalid value: Supplied AttributeValue ",
+)
+_NEWER = (
+    # A value of an expression is spoken of like one of the item.
+    (re.compile(r"ExpressionAttributeValues contains invalid value: (One or more .*|Nesting .*) for key :\w+"), r"\1"),
+    (re.compile(r"(ExpressionAttributeValues can only be specified when using expressions): .* null"), r"\1"),
+    (re.compile(r"(Invalid \w+: Expression size has exceeded the maximum allowed size;) expression size: \d+"), r"\1"),
+)
 
 
 def validation(message: str) -> AWSError:
@@ -11,6 +27,36 @@ def validation(message: str) -> AWSError:
 
 def invalid_parameters(message: str) -> AWSError:
     return AWSError("ValidationException", f"One or more parameter values were invalid: {message}")
+
+
+class DuplicatesError(AWSError):
+    """A set of strings that has one twice. `quoted` is how `detected` says it."""
+
+    def __init__(self, elements: list[str]) -> None:
+        super().__init__("ValidationException", self._words(elements))
+        self.elements = elements
+
+    @staticmethod
+    def _words(elements: list[str]) -> str:
+        return (
+            f"One or more parameter values were invalid: Input collection [{', '.join(elements)}] contains duplicates."
+        )
+
+    def quoted(self) -> str:
+        return self._words([f'"{element}"' for element in self.elements])
+
+
+def detected(error: AWSError) -> AWSError:
+    """What is wrong with a request by itself, as PutItem, UpdateItem, DeleteItem and Query say it since 2026, unlike
+    all others: recorded (`constraints`)."""
+    message = error.quoted() if isinstance(error, DuplicatesError) else error.message
+    if error.code != "ValidationException" or message.startswith(_BARE):
+        return error
+    for pattern, newer in _NEWER:
+        found = pattern.fullmatch(message)
+        if found is not None:
+            message = found.expand(newer)
+    return validation(_DETECTED + message)
 
 
 def serialization(message: str) -> AWSError:

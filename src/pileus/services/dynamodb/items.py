@@ -10,13 +10,14 @@ from typing import Any
 
 from orjson import Fragment
 
+from pileus.aws.errors import AWSError
 from pileus.security.policy.patterns import Value as KeyValue
 from pileus.services.context import Context
 from pileus.services.dynamodb import service
 from pileus.services.dynamodb.access import common_keys, default_select, leading_keys, on_table
 from pileus.services.dynamodb.capacity import Consumption, count, read_units
 from pileus.services.dynamodb.catalog import open_table
-from pileus.services.dynamodb.errors import invalid_parameters, validation
+from pileus.services.dynamodb.errors import detected, invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.expressions.conditions import Test
 from pileus.services.dynamodb.expressions.updates import BoundUpdate
@@ -230,8 +231,11 @@ def update_write(update: Update, table: Table) -> Write:
 
 @service.operation("PutItem", access=on_table("PutItem", describe=_put))
 async def put_item(context: Context, request: Shape) -> Shape:
-    returned = _check_return_values(request, ("NONE", "ALL_OLD"))
-    make = prepare_put(request)
+    try:
+        returned = _check_return_values(request, ("NONE", "ALL_OLD"))
+        make = prepare_put(request)
+    except AWSError as error:
+        raise detected(error) from None
     name = request["TableName"]
     write = await commit_one(context, lambda: make(open_table(context, name)), _on_failure(request))
     return _answer(context, request, write, write.old if returned == "ALL_OLD" else None, request["Item"])
@@ -239,8 +243,11 @@ async def put_item(context: Context, request: Shape) -> Shape:
 
 @service.operation("DeleteItem", access=on_table("DeleteItem", describe=_keyed))
 async def delete_item(context: Context, request: Shape) -> Shape:
-    returned = _check_return_values(request, ("NONE", "ALL_OLD"))
-    make = prepare_delete(request)
+    try:
+        returned = _check_return_values(request, ("NONE", "ALL_OLD"))
+        make = prepare_delete(request)
+    except AWSError as error:
+        raise detected(error) from None
     name = request["TableName"]
     write = await commit_one(context, lambda: make(open_table(context, name)), _on_failure(request))
     return _answer(context, request, write, write.old if returned == "ALL_OLD" else None, request["Key"])
@@ -248,7 +255,10 @@ async def delete_item(context: Context, request: Shape) -> Shape:
 
 @service.operation("UpdateItem", access=on_table("UpdateItem", describe=_keyed))
 async def update_item(context: Context, request: Shape) -> Shape:
-    update = Update.requested(request)
+    try:
+        update = Update.requested(request)
+    except AWSError as error:
+        raise detected(error) from None
     name = request["TableName"]
     write = await commit_one(context, lambda: update_write(update, open_table(context, name)), _on_failure(request))
     returned = request.get("ReturnValues") or "NONE"

@@ -21,7 +21,7 @@ from pileus.services.dynamodb import key_conditions, service
 from pileus.services.dynamodb.access import common_keys, default_select, key_text, on_table
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import check_name, open_table
-from pileus.services.dynamodb.errors import invalid_parameters, validation
+from pileus.services.dynamodb.errors import detected, invalid_parameters, validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.expressions.binding import Binder
 from pileus.services.dynamodb.expressions.conditions import Test
@@ -113,7 +113,10 @@ def _checked(request: Shape, filter_parameter: str, querying: bool) -> Reading:
             if expression is None
             else key_conditions.from_expression(bound, expression)
         )
-    reading.select = _select(request, reading.branches is not None)
+    try:
+        reading.select = _select(request, reading.branches is not None)
+    except AWSError as error:
+        raise (detected(error) if querying else error) from None
     return reading
 
 

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
+from pileus.aws.errors import constraints_broken
 from pileus.security.policy.document import parse
 from pileus.services.context import Context
 from pileus.services.dynamodb import cleaning, service, tag_records
 from pileus.services.dynamodb.access import everything, on_table, table_access
-from pileus.services.dynamodb.catalog import Catalog, check_name, described_table, locate
+from pileus.services.dynamodb.catalog import Catalog, described_table, locate
+from pileus.services.dynamodb.constraints import name_faults
 from pileus.services.dynamodb.definitions import (
     attribute_types,
     check_stream,
@@ -132,7 +134,9 @@ async def create_table(context: Context, request: Shape) -> Shape:
 def checked(context: Context, request: Shape) -> NewTable:
     """A CreateTable request as a table to be made."""
     account, region, name = locate(context, request["TableName"])
-    check_name(name)
+    faults = list(name_faults(name, shortest=3))
+    if faults:
+        raise validation(constraints_broken(faults))
     unsupported(request, "VectorIndexes", "GlobalTableSourceArn")
     billing = request.get("BillingMode") or "PROVISIONED"
     for option in ("AttributeDefinitions", "KeySchema"):

@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from pileus.services.dynamodb import numbers
-from pileus.services.dynamodb.errors import invalid_parameters, serialization, validation
+from pileus.services.dynamodb.errors import DuplicatesError, invalid_parameters, serialization, validation
 
 Value = dict[str, Any]
 Item = dict[str, Value]
@@ -116,7 +116,7 @@ def _check_string_set(value: Value, depth: int) -> int:
             raise _not_a("String", element)
         size += len(element.encode())
     if len(set(content)) != len(content):
-        raise invalid_parameters(f"Input collection [{', '.join(content)}] contains duplicates.")
+        raise DuplicatesError(content)
     return size
 
 

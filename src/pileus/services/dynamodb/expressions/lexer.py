@@ -10,11 +10,9 @@ MAX_OPERATORS = 300
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*|\#[A-Za-z0-9_]+)|(?P<value>:[A-Za-z0-9_]+)|(?P<number>[0-9]+)"
-    r"|(?P<symbol><>|<=|>=|[=<>()\[\],.+\-]))",
+    r"|(?P<symbol><>|<=|>=|[=<>()\[\],.+\-])|(?P<stray>\S))",
     re.ASCII,
 )
-_SPACE = re.compile(r"\s*", re.ASCII)
-_STRAY = re.compile(r"[^\s()\[\],.]+", re.ASCII)
 
 
 class ExpressionError(Exception):
@@ -45,14 +43,7 @@ class Tokens:
             kind = match.lastgroup or ""
             self._tokens.append(Token(kind, match[kind], match.start(kind), match.end()))
             position = match.end()
-        rest = _SPACE.match(text, position)
-        position = rest.end() if rest else position
-        if position < len(text):
-            stray = _STRAY.match(text, position)
-            end = stray.end() if stray else position + 1
-            self._tokens.append(Token("stray", text[position:end], position, end))
-        else:
-            self._tokens.append(Token("end", "<EOF>", len(text), len(text)))
+        self._tokens.append(Token("end", "<EOF>", len(text), len(text)))
         self._next = 0
 
     @property
