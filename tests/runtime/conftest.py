@@ -19,7 +19,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
 @pytest.fixture(scope="session")
 def isolated(harness: Harness) -> Harness:
     """The same, for tests that are about barriers which not every machine has."""
-    missing = harness.runtime.isolation()["missing"]
+    missing = harness.run(harness.runtime.isolation())["missing"]
     if missing:
         pytest.skip(" ".join(missing))
     return harness

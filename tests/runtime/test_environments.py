@@ -272,9 +272,9 @@ def test_unused_environments_end(harness: Harness, monkeypatch: pytest.MonkeyPat
     time.sleep(0.05)
     harness.loop.call_soon_threadsafe(harness.runtime._recycle)
     deadline = time.time() + 10
-    while harness.runtime.isolation()["environments"] and time.time() < deadline:
+    while harness.run(harness.runtime.isolation())["environments"] and time.time() < deadline:
         time.sleep(0.02)
-    assert harness.runtime.isolation()["environments"] == 0
+    assert harness.run(harness.runtime.isolation())["environments"] == 0
     monkeypatch.undo()
     assert json.loads(harness.invoke(function).payload) == 1
 

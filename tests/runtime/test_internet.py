@@ -82,7 +82,7 @@ def test_functions_reach_the_internet_and_not_this_machine(
     monkeypatch.setattr(internet, "resolvers", lambda: [OUTSIDE])
     usual, isolated.runtime = isolated.runtime, isolated.open(tmp_path / "state")
     try:
-        assert isolated.runtime.isolation()["outbound"] == "as from Lambda without a VPC"
+        assert isolated.run(isolated.runtime.isolation())["outbound"] == "as from Lambda without a VPC"
         function = isolated.function(VISITOR, timeout_s=20)
         outcome = isolated.invoke(function, [NEAR, "10.1.2.3", "192.168.1.1", "172.17.0.1", "169.254.169.254"])
         answer = json.loads(outcome.payload)

@@ -29,7 +29,7 @@ def bare(harness: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
 
 
 def test_what_is_missing_is_said_with_its_consequence(bare: Harness, caplog: pytest.LogCaptureFixture) -> None:
-    report = bare.runtime.isolation()
+    report = bare.run(bare.runtime.isolation())
     warned = [record.getMessage() for record in caplog.get_records("setup")]
     assert warned == report["missing"]  # at start, once
     assert report["complete"] is False and not any(report["barriers"].values())

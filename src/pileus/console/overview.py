@@ -27,7 +27,7 @@ async def overview(context: Context, request: dict[str, Any]) -> dict[str, Any]:
         "region": context.region,
         "version": __version__,
         "services": {name: len(service.operations) for name, service in sorted(all_services().items())},
-        "isolation": cloud.isolation() if cloud.isolation is not None else {},
+        "isolation": await cloud.isolation() if cloud.isolation is not None else {},
         "stacks": [_stack(stack) for stack in stacks[:_SHOWN]],
         "functions": await _functions(context, client),
         "tables": [await _table(client, name) for name in tables],

@@ -39,7 +39,7 @@ async def respond(cloud: Cloud, authenticator: Authenticator, request: Request) 
 
 async def _respond(cloud: Cloud, authenticator: Authenticator, request: Request, name: str) -> Response:
     if name == "health":
-        return health(cloud)
+        return await health(cloud)
     if name.startswith("code/"):
         return downloads.respond(cloud, name.removeprefix("code/"))
     if name in PAGES:
@@ -52,9 +52,9 @@ async def _respond(cloud: Cloud, authenticator: Authenticator, request: Request,
     return _json(404, {"Code": "NotFound", "Message": f"Pileus has no {request.raw_path[:256]}"})
 
 
-def health(cloud: Cloud) -> Response:
+async def health(cloud: Cloud) -> Response:
     """200 when ready, with the version and what isolation is in force for functions."""
-    isolation = cloud.isolation() if cloud.isolation is not None else {}
+    isolation = await cloud.isolation() if cloud.isolation is not None else {}
     settings = cloud.settings
     return _json(
         200,

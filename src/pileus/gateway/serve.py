@@ -110,7 +110,7 @@ async def _work(settings: Settings, listening: socket.socket, address: str, numb
     await server.start(listening)
     if number == 0:
         print(f"Pileus is up at {address}", flush=True)
-        for sentence in cloud.isolation()["missing"] if cloud.isolation else ():
+        for sentence in (await cloud.isolation())["missing"] if cloud.isolation else ():
             print(f"Warning: {sentence}", file=sys.stderr, flush=True)
     await ending.wait()
     await server.close(_GRACE_SECONDS)

@@ -201,7 +201,7 @@ class Runtime(Protocol):
         """Invocations running now in all workers: of one function, or of all in the account and region."""
         ...
 
-    def isolation(self) -> dict[str, Any]:
+    async def isolation(self) -> dict[str, Any]:
         """For the health page: `complete` (bool), `barriers` (name to in force or not), `missing` (a sentence each,
         with its consequence), `runtimes`, `environments`."""
         ...

@@ -435,12 +435,13 @@ class FunctionRuntime:
     def concurrency_in_use(self, account: str, region: str, name: str | None = None) -> int:
         return self._concurrency.in_use(account, region, name)
 
-    def isolation(self) -> dict[str, Any]:
-        return {
-            **self._machine.report(),
-            "runtimes": {identifier: self.missing(identifier) or "ready" for identifier in languages.identifiers()},
-            "environments": len(self._environments),
-        }
+    async def isolation(self) -> dict[str, Any]:
+        # Whoever asks first waits until the interpreters have told their versions; the others need not.
+        runtimes = await asyncio.to_thread(self._runtimes)
+        return {**self._machine.report(), "runtimes": runtimes, "environments": len(self._environments)}
+
+    def _runtimes(self) -> dict[str, str]:
+        return {identifier: self.missing(identifier) or "ready" for identifier in languages.identifiers()}
 
 
 def _cannot_run(runtime: str, reason: str) -> AWSError:

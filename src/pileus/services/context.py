@@ -64,7 +64,7 @@ class Cloud:
         self.meter = meter
         self.clock = clock
         self.perform = perform
-        self.isolation: Callable[[], dict[str, Any]] | None = None
+        self.isolation: Callable[[], Awaitable[dict[str, Any]]] | None = None
         """Set by whoever runs functions: what keeps them apart, for the health page."""
         self._parts: dict[Callable[[Cloud], Any], Any] = {}
 
