@@ -84,7 +84,7 @@ def test_changes_of_a_table_reach_the_function(functions: Any) -> None:
     assert (record["eventName"], record["eventSource"], record["eventVersion"]) == ("INSERT", "aws:dynamodb", "1.1")
     assert record["eventSourceARN"] == stream.arn
     assert record["dynamodb"]["NewImage"] == {"id": {"S": "first"}, "data": {"B": "Zm9vYmFy"}, "n": {"N": "1"}}
-    assert isinstance(record["dynamodb"]["ApproximateCreationDateTime"], int)
+    assert isinstance(record["dynamodb"]["ApproximateCreationDateTime"], float)
     stream.put("first", n={"N": "2"})
     again = [record for batch in stream.batches("prints", "MODIFY") for record in batch]
     assert [record["eventName"] for record in again] == ["INSERT", "MODIFY"]

@@ -149,6 +149,7 @@ def test_signed_requests_only(functions: Any, account: Any) -> None:
     assert event["requestContext"]["authorizer"]["iam"]["accountId"] == account.id
     assert not {"authorization", "connection"} & set(event["headers"])
     assert event["headers"]["x-amzn-trace-id"].startswith("Root=1-")
+    assert event["requestContext"]["requestId"] == response.headers["x-amzn-requestid"]
     assert ask(address, "POST", "/", b"{ }", dict(request.headers.items())).status == 403, "another body"
 
 

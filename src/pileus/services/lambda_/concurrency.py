@@ -48,6 +48,7 @@ async def put_function_concurrency(context: Context, request: Shape) -> Shape:
                 "InvalidParameterValueException",
                 f" ReservedConcurrentExecutions  {asked} should not be lower than function's total provisioned"
                 f" concurrency [{provisioned}].",
+                Type=None,
             )
         _reserve(tx, name, asked - (function.reserved or 0))
         function.reserved = asked

@@ -14,7 +14,7 @@ import msgspec
 from pileus.aws.arn import parse
 from pileus.aws.errors import AWSError
 from pileus.runtime.interface import ENVIRONMENT_LIFETIME
-from pileus.security import tokens
+from pileus.security import identities, tokens
 from pileus.security.principals import Principal, service
 from pileus.services.context import Cloud
 
@@ -38,12 +38,17 @@ class Roles:
         key = (role, function, region)
         now = self._cloud.clock.time()
         found = self._sessions.get(key)
-        if found is None or found[0] < now:
+        if found is None or found[0] < now or not self._is_of(role, found[2]):
             if len(self._sessions) > 10_000:
                 self._sessions = {key: held for key, held in self._sessions.items() if held[0] >= now}
             credentials, principal = await self._assume(role, function, region, now)
             found = self._sessions[key] = (now + _REUSE_SECONDS, credentials, principal)
         return found[1], found[2]
+
+    def _is_of(self, role: str, principal: Principal) -> bool:
+        """Whether the session is of the role that has the name now: one that was deleted takes its rights with it."""
+        current = identities.role_of_arn(self._cloud.store, role)
+        return current is not None and current.id == principal.user_id.partition(":")[0]
 
     async def _assume(self, role: str, function: str, region: str, now: float) -> tuple[tokens.Credentials, Principal]:
         account = parse(role).account

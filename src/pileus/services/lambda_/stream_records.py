@@ -36,7 +36,8 @@ def event_of(record: Record, mapping: Mapping) -> Record:
         "awsRegion": record["awsRegion"],
         "dynamodb": {
             **change,
-            "ApproximateCreationDateTime": int(change["ApproximateCreationDateTime"].timestamp()),
+            # Whole seconds, with a decimal point: recorded.
+            "ApproximateCreationDateTime": float(int(change["ApproximateCreationDateTime"].timestamp())),
             **{image: _printable(change[image]) for image in ("Keys", "NewImage", "OldImage") if image in change},
         },
         "eventSourceARN": mapping.source,

@@ -94,7 +94,9 @@ async def _answer(cloud: Cloud, name: FunctionName, config: UrlConfig, request: 
     )
     try:
         _authorise(context, name, config)
-        return await _invoke(context, name, config, request, content)
+        response = await _invoke(context, name, config, request, content)
+        response.headers.setdefault("x-amzn-requestid", context.request_id)
+        return response
     except AWSError as error:
         if error.code == "AccessDenied":
             return _denied(_FORBIDDEN)

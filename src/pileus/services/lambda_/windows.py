@@ -28,7 +28,7 @@ class TumblingWindow:
 
     def of(self, record: Record) -> int:
         """The first second of the window that a record belongs to."""
-        created: int = record["dynamodb"]["ApproximateCreationDateTime"]
+        created = int(record["dynamodb"]["ApproximateCreationDateTime"])
         return created - created % self.length
 
     def is_over(self, following: Record | None, now: float) -> bool:
