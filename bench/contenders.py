@@ -153,6 +153,13 @@ def everyone() -> tuple[Contender, ...]:
         command=lambda port, folder: [sys.executable, str(HERE / "constant.py"), str(port)],
         operations=("Constant", "Constant 10 MB"), installed=(), quick=("Constant",),
     ),
+    Contender(
+        name="uvicorn",
+        command=lambda port, folder: [
+            str(PEERS / "uvicorn/bin/python"), str(HERE / "uvicorn_constant.py"), str(port),
+        ],
+        operations=("Constant",), installed=_from_pypi(PEERS / "uvicorn", HERE / "uvicorn.lock"),
+    ),
     pileus("relaxed", 1, (*EVERYTHING, "Invoke Java"), quick=_QUICK),
     pileus("relaxed", 2, (*DYNAMODB, *S3, "GetCallerIdentity", "Invoke", "Login")),
     pileus(
@@ -205,7 +212,7 @@ def everyone() -> tuple[Contender, ...]:
 def install() -> None:
     """Everything from the lock files into bench/.peers; nothing where it is there already."""
     PEERS.mkdir(exist_ok=True)
-    for name in ("ministack", "moto"):
+    for name in ("uvicorn", "ministack", "moto"):
         _once(
             PEERS / name, HERE / f"{name}.lock",
             [sys.executable, "-m", "venv", str(PEERS / name)],

@@ -40,7 +40,7 @@ def of(results: Results) -> str:
             peers = [
                 figure
                 for (contender, name, of_it), figure in medians.items()
-                if name == operation and of_it == count and not contender.startswith(("pileus", "constant"))
+                if name == operation and of_it == count and not contender.startswith(("pileus", "constant", "uvicorn"))
             ]
             groups.append((title, own, sorted(peers, key=lambda peer: -peer.rate)))
     axis = _Axis([own.rate / peer.rate for _, own, peers in groups for peer in peers])

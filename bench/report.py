@@ -28,6 +28,7 @@ _NAMES = {
     _FULL: "Pileus, full",
     "pileus full ×2": "Pileus, full, two workers",
     "constant": "the constant",
+    "uvicorn": "the constant, through uvicorn",
 }
 _NONE = "–"
 
@@ -79,7 +80,7 @@ Medians = dict[tuple[str, str, int], Figure]
 def _named(medians: Medians, *, without: Iterable[str] = ()) -> tuple[list[str], list[str]]:
     """Operations and contenders: Pileus first, then by how many operations they have."""
     operations = dict.fromkeys(operation for _, operation, _ in medians if not operation.startswith("Constant"))
-    found = [contender for contender, _, _ in medians if contender not in {"constant", *without}]
+    found = [contender for contender, _, _ in medians if contender not in {"constant", "uvicorn", *without}]
     contenders = sorted(dict.fromkeys(found), key=lambda one: (not one.startswith("pileus"), -found.count(one)))
     return list(operations), contenders
 
