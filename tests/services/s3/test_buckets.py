@@ -77,20 +77,28 @@ def test_new_buckets_are_closed(s3: Any, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "website",
+    ("website", "code"),
     [
-        {},
-        {"IndexDocument": {"Suffix": "a/b"}},
-        {"ErrorDocument": {"Key": "e"}},
-        {"RedirectAllRequestsTo": {"HostName": "x"}, "IndexDocument": {"Suffix": "i"}},
-        {"RedirectAllRequestsTo": {"HostName": "x\r\nset-cookie: a=b"}},
-        {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {"HttpRedirectCode": "200"}}]},
-        {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [
-            {"Redirect": {"ReplaceKeyWith": "a", "ReplaceKeyPrefixWith": "b"}}]},
+        ({}, "InvalidArgument"),
+        ({"IndexDocument": {"Suffix": "a/b"}}, "InvalidArgument"),
+        ({"ErrorDocument": {"Key": "e"}}, "InvalidArgument"),
+        ({"RedirectAllRequestsTo": {"HostName": "x"}, "IndexDocument": {"Suffix": "i"}}, "InvalidArgument"),
+        ({"RedirectAllRequestsTo": {"HostName": "x\r\nset-cookie: a=b"}}, "InvalidArgument"),
+        ({"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {"HttpRedirectCode": "200"}}]},
+         "InvalidArgument"),
+        ({"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {}}]}, "InvalidArgument"),
+        ({"IndexDocument": {"Suffix": "i"}, "RoutingRules": []}, "MalformedXML"),
+        ({"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {"Protocol": "gopher"}}]}, "InvalidRequest"),
+        ({"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Condition": {}, "Redirect": {"ReplaceKeyWith": "a"}}]},
+         "InvalidRequest"),
+        ({"IndexDocument": {"Suffix": "i"}, "RoutingRules": [
+            {"Redirect": {"ReplaceKeyWith": "a", "ReplaceKeyPrefixWith": "b"}}]}, "InvalidRequest"),
     ],
 )  # fmt: skip
-def test_website_configurations_that_cannot_be(s3: Any, bucket: str, refused: Refused, website: dict[str, Any]) -> None:
-    with refused("InvalidArgument", 400):
+def test_website_configurations_that_cannot_be(
+    s3: Any, bucket: str, refused: Refused, website: dict[str, Any], code: str
+) -> None:
+    with refused(code, 400):
         s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration=website)
 
 

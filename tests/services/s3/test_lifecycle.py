@@ -93,6 +93,7 @@ def test_objects_expire_at_the_midnight_after(run: Any) -> None:
         await place.put("keep")
         told = await place.call("HeadObject", Bucket="bucket", Key="logs/a")
         assert told["Expiration"] == 'expiry-date="Thu, 05 Mar 2026 00:00:00 GMT", rule-id="r"'
+        assert "Expiration" not in await place.call("HeadObject", Bucket="bucket", Key="logs/a", VersionId="null")
         await place.after(3.4)
         assert await place.keys() == ["keep", "logs/a"]
         await place.after(3.6)
@@ -209,6 +210,9 @@ def test_blobs_of_no_record_are_collected(run: Any) -> None:
         ({"Status": "enabled", "Expiration": {"Days": 1}}, "MalformedXML"),
         ({"Filter": None, "Expiration": {"Days": 1}}, "MalformedXML"),
         ({}, "InvalidRequest"),
+        ({"Expiration": {"Days": 1}, "NoncurrentVersionExpiration": {}}, "MalformedXML"),
+        ({"Filter": {"And": {"Tags": [{"Key": "a", "Value": value} for value in "bc"]}}, "Expiration": {"Days": 1}},
+         "InvalidRequest"),
         ({"Filter": {"Tag": {"Key": "a", "Value": "b"}}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
          "InvalidRequest"),
     ],
@@ -225,7 +229,7 @@ def test_two_rules_have_two_names() -> None:
 
 
 def test_the_earliest_rule_is_told() -> None:
-    rules = [rule(ID="late", Expiration={"Days": 9}), rule(ID="soon", Expiration={"Days": 2})]
+    rules = [rule(ID=name, Expiration={"Days": days}) for name, days in (("late", 9), ("soon", 2), ("again", 2))]
     bucket = Bucket("b", "1", "us-east-1", 0.0, configurations={"lifecycle": {"Rules": rules}})
     version = Version("null", 1, START, Properties("1"))
     assert 'rule-id="soon"' in lifecycle_rules.expiration_member(bucket, "k", version)["Expiration"]

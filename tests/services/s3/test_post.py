@@ -158,3 +158,29 @@ def test_an_expired_policy_is_refused(owner: Any, bucket: str, post: Fetch, pres
     old = {"key": "k", "AWSAccessKeyId": owner.access_key_id, "policy": policy.decode(), "signature": signature}
     answer = post(old)
     assert (answer.status, b"Policy expired." in answer.body) == (403, True)
+
+
+def test_answers_tell_what_was_stored(s3: Any, make_bucket: Any, fetch: Fetch) -> None:
+    name = make_bucket(versioning=True)
+    form = s3.generate_presigned_post(name, "k")["fields"]
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    answer = fetch(f"/{name}", "POST", body=encode(form, b"content"), headers=headers)
+    head = s3.head_object(Bucket=name, Key="k", ChecksumMode="ENABLED")
+    assert answer.headers["x-amz-version-id"] == head["VersionId"]
+    assert answer.headers["x-amz-checksum-crc64nvme"] == head["ChecksumCRC64NVME"]
+
+
+def test_a_file_without_a_name_leaves_the_mark(s3: Any, bucket: str, fetch: Fetch) -> None:
+    form = s3.generate_presigned_post(bucket, "a-${filename}")["fields"]
+    body = encode(form, b"content").replace(b'; filename="f.txt"', b"")
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    assert fetch(f"/{bucket}", "POST", body=body, headers=headers).status == 204
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["a-${filename}"]
+
+
+@pytest.mark.parametrize("field", ["X-Amz-Signature", "X-Amz-Date", "policy"])
+def test_what_is_missing_is_named(post: Fetch, presigned: Any, field: str) -> None:
+    form = {name: value for name, value in presigned("k").items() if name.lower() != field.lower()}
+    answer = post(form)
+    assert answer.status == 400
+    assert f"<ArgumentName>{field}</ArgumentName>".encode() in answer.body

@@ -149,6 +149,27 @@ def test_a_site_that_is_not_public_shows_nothing(s3: Any, bucket: str, fetch: Fe
         assert b"<li>Code: AccessDenied</li>\n<li>Message: Access Denied</li>" in answer.body
 
 
+def test_what_is_not_there_is_a_question_of_listing(s3: Any, make_bucket: Any, fetch: Fetch) -> None:
+    """Where an ACL alone makes a site public, nothing is granted for objects that are not there."""
+    name = make_bucket(acls=True)
+    s3.put_bucket_acl(Bucket=name, ACL="public-read")
+    s3.put_bucket_website(Bucket=name, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+    host = f"{name}.s3-website.localhost"
+    assert fetch("/absent", host=host).status == 404
+    s3.put_object(Bucket=name, Key="there", Body=b"x")
+    assert fetch("/there", host=host).status == 403
+    s3.put_bucket_acl(Bucket=name, ACL="private")
+    assert fetch("/absent", host=host).status == 403
+
+
+def test_a_prefix_may_be_taken_away(s3: Any, bucket: str, fetch: Fetch) -> None:
+    rule = {"Condition": {"KeyPrefixEquals": "docs/"}, "Redirect": {"ReplaceKeyPrefixWith": ""}}
+    website = {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [rule]}
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration=website)
+    answer = fetch("/docs/a.html", host=f"{bucket}.s3-website.localhost")
+    assert answer.headers["location"].endswith(".localhost/a.html")
+
+
 def test_what_is_no_site_says_so(fetch: Fetch, bucket: str) -> None:
     answer = fetch("/", host=f"{bucket}.s3-website.us-east-1.amazonaws.com")
     assert (answer.status, b"NoSuchWebsiteConfiguration" in answer.body) == (404, True)

@@ -31,7 +31,8 @@ class Form:
         # The first delimiter may stand at the very start, without a line end before it.
         self._buffer = bytearray(b"\r\n")
         self.fields: dict[str, str] = {}
-        self.filename = ""
+        self.filename: str | None = None
+        """None where the file came without one, as a field."""
         self.has_file = False
         self.length: int | None = None
         self.trailers: dict[str, str] = {}
@@ -67,7 +68,7 @@ class Form:
             key = _unescape(name[1]).lower()
             if key == "file":
                 filename = _FILENAME.search(header)
-                self.filename = re.split(r"[/\\]", _unescape(filename[1]))[-1] if filename else ""
+                self.filename = re.split(r"[/\\]", _unescape(filename[1]))[-1] if filename else None
                 self.has_file = True
                 return
             self.fields[key] = (await self._until(self._delimiter, _FIELD_BYTES)).decode("utf-8", "replace")

@@ -163,7 +163,8 @@ def document(reader: Reader, owner: str, grants: Iterable[Grant]) -> dict[str, A
     return {
         "Owner": owner_shape(reader, owner),
         "Grants": [
-            {"Grantee": _grantee_shape(reader, grant.grantee), "Permission": grant.permission} for grant in grants
+            {"Grantee": _grantee_shape(reader, grant.grantee), "Permission": grant.permission}
+            for grant in sorted(grants, key=lambda grant: grant.grantee not in _GROUP_URIS)
         ],
     }
 

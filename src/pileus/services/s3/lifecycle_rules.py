@@ -6,6 +6,7 @@ import math
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from pileus.aws.errors import AWSError
@@ -51,11 +52,17 @@ def _check(rule: Mapping[str, Any]) -> None:
     filtered = rule.get("Filter") or {}
     if len([member for member in filtered if filtered[member] is not None]) > 1:
         raise malformed()
-    tagged = filtered.get("Tag") or (filtered.get("And") or {}).get("Tags")
+    both = filtered.get("And") or {}
+    tagged = filtered.get("Tag") or both.get("Tags")
+    names = [tag["Key"] for tag in both.get("Tags") or ()]
+    if len(set(names)) < len(names):
+        raise AWSError("InvalidRequest", "Duplicate Tag Keys are not allowed.", status=400)
     if rule.get("AbortIncompleteMultipartUpload") and tagged:
         raise AWSError("InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with Tags.", status=400)
     _check_expiration(rule.get("Expiration") or {})
     noncurrent = rule.get("NoncurrentVersionExpiration") or {}
+    if not noncurrent and rule.get("NoncurrentVersionExpiration") is not None:
+        raise malformed()
     _check_days(noncurrent.get("NoncurrentDays"), "NoncurrentDays", "NoncurrentVersionExpiration")
     if noncurrent.get("NewerNoncurrentVersions") is not None and not 1 <= noncurrent["NewerNoncurrentVersions"] <= 100:
         raise _invalid("'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be between 1 and 100")
@@ -70,7 +77,7 @@ def _check_expiration(expiration: Mapping[str, Any]) -> None:
     _check_days(expiration.get("Days"), "Days", "Expiration")
     date = expiration.get("Date")
     if date is not None and seconds(date) % DAY:
-        raise _invalid("'Date' must be at midnight GMT")
+        raise _invalid("'Date' must be at midnight GMT", ArgumentName="Date", ArgumentValue=_written(date))
 
 
 def _check_days(days: int | None, member: str, action: str) -> None:
@@ -86,8 +93,12 @@ def malformed() -> AWSError:
     )
 
 
-def _invalid(message: str) -> AWSError:
-    return AWSError("InvalidArgument", message, status=400)
+def _written(date: datetime) -> str:
+    return datetime.fromtimestamp(seconds(date), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _invalid(message: str, **members: Any) -> AWSError:
+    return AWSError("InvalidArgument", message, status=400, **members)
 
 
 def enabled(bucket: Bucket) -> Iterator[Mapping[str, Any]]:
@@ -143,7 +154,7 @@ def expiration_member(bucket: Bucket, key: str, version: Version) -> dict[str, s
     ]
     if not dated:
         return {}
-    at, name = min(dated)
+    at, name = min(dated, key=itemgetter(0))  # of rules for the same day, the first
     return {"Expiration": f'expiry-date="{http_date(at)}", rule-id="{name}"'}
 
 
@@ -156,5 +167,5 @@ def abort_members(bucket: Bucket, key: str, started: float) -> dict[str, Any]:
     ]
     if not dated:
         return {}
-    at, name = min(dated)
+    at, name = min(dated, key=itemgetter(0))
     return {"AbortDate": datetime.fromtimestamp(at, UTC), "AbortRuleId": name}

@@ -228,7 +228,7 @@ async def list_objects_v2(context: Context, request: Shape) -> Shape:
     names = Names(request)
     token = request.get("ContinuationToken")
     try:
-        position = paging.decode(token) if token != "" else ()
+        position = paging.decode(token)
     except ValueError:
         position = ()
     if position is not None and (len(position) != 1 or not isinstance(position[0], str)):
@@ -243,7 +243,7 @@ async def list_objects_v2(context: Context, request: Shape) -> Shape:
     answer: Shape = {
         "Name": request["Bucket"],
         "Prefix": "",
-        **names.echo(request, "Prefix", "Delimiter", *(() if token else ("StartAfter",))),
+        **names.echo(request, "Prefix", "StartAfter", "Delimiter"),
         "MaxKeys": limit_of(request),
         "KeyCount": len(page.entries),
         "IsTruncated": page.truncated,

@@ -212,7 +212,8 @@ def _describe(
     answer["ContentLength"] = whole.length
     if bucket.versioning:
         answer["VersionId"] = version.id
-    answer |= lifecycle_rules.expiration_member(bucket, request["Key"], version)
+    if not request.get("VersionId"):
+        answer |= lifecycle_rules.expiration_member(bucket, request["Key"], version)
     overrides = {_OVERRIDES[name]: request[name] for name in _OVERRIDES.keys() & request.keys()}
     if overrides and context.principal.kind == "anonymous":
         raise AWSError(
@@ -223,7 +224,7 @@ def _describe(
 
 
 def _shown_checksum(version: Version, parts: list[Part], number: int | None, stretch: Stretch | None) -> dict[str, str]:
-    if number is not None and version.parts_count and version.checksum_type == "COMPOSITE":
+    if number is not None and version.parts_count:
         checksum = parts[number - 1].checksum
         return {f"Checksum{version.checksum_algorithm}": checksum, "ChecksumType": version.checksum_type}
     return {} if stretch is not None and stretch.length != version.size else checksum_members(version)

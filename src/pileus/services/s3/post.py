@@ -19,9 +19,10 @@ from pileus.security.principals import ANONYMOUS, Principal
 from pileus.security.signature import ALGORITHM, Claim, SignatureError, signing_key
 from pileus.services.context import Cloud, Context
 from pileus.services.operation import Access, Shape
-from pileus.services.s3 import access, checksums, objects, post_policy
+from pileus.services.s3 import access, checksums, encryption, objects, post_policy, writing
 from pileus.services.s3.forms import Form
 from pileus.services.s3.post_policy import Limits
+from pileus.services.s3.state import Bucket, Version
 
 _FIELDS = {
     "acl": "ACL",
@@ -40,7 +41,23 @@ _FIELDS = {
     "content-md5": "ContentMD5",
     **{algorithm.header: algorithm.member for algorithm in checksums.ALGORITHMS.values()},
 }
+_HEADERS = {
+    "VersionId": "x-amz-version-id",
+    "ServerSideEncryption": "x-amz-server-side-encryption",
+    "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
+    "SSECustomerAlgorithm": "x-amz-server-side-encryption-customer-algorithm",
+    "SSECustomerKeyMD5": "x-amz-server-side-encryption-customer-key-md5",
+}
 _METADATA = "x-amz-meta-"
+_NAMES = {
+    "awsaccesskeyid": "AWSAccessKeyId",
+    "signature": "Signature",
+    "x-amz-algorithm": "X-Amz-Algorithm",
+    "x-amz-credential": "X-Amz-Credential",
+    "x-amz-date": "X-Amz-Date",
+    "x-amz-signature": "X-Amz-Signature",
+}
+"""As errors write them."""
 _new_object = access.on_new_object("s3:PutObject")
 
 
@@ -74,7 +91,7 @@ async def upload(
     form = Form(request.body, request.headers.get("content-type", ""))
     await form.read_fields()
     fields = form.fields
-    if "key" in fields:
+    if "key" in fields and form.filename is not None:
         fields["key"] = fields["key"].replace("${filename}", form.filename)
     principal, limits = _authenticate(authenticator, fields, bucket_name, cloud.clock.time())
     request.principal = principal
@@ -108,7 +125,7 @@ async def upload(
     asked["Body"] = _Counted(form, limits)
     version = await objects.write(context, bucket, asked, "ObjectCreated:Post")
     cloud.meter.add(bucket.account, units.call("s3", "PostObject"))
-    return _answer(request, fields, bucket_name, key, version.etag, request_id)
+    return _answer(request, fields, bucket, key, version, request_id)
 
 
 def _request(fields: Mapping[str, str], bucket: str, key: str) -> Shape:
@@ -158,10 +175,11 @@ def _field(fields: Mapping[str, str], name: str) -> str:
     if not fields.get(name):
         raise AWSError(
             "InvalidArgument",
-            f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the "
-            "fields.",
+            f"Bucket POST must contain a field named '{_NAMES.get(name, name)}'.  If it is specified, please check the "
+            "order of the fields.",
             status=400,
-            ArgumentName=name,
+            ArgumentName=_NAMES.get(name, name),
+            ArgumentValue="",
         )
     return fields[name]
 
@@ -175,25 +193,25 @@ def _signed(authenticator: Authenticator, fields: Mapping[str, str]) -> Principa
         raise AWSError("AuthorizationQueryParametersError", "The Credential is mal-formed.", status=400)
     key_id, date, region, name = scope[:4]
     timestamp = _field(fields, "x-amz-date")
+    given, policy = _field(fields, "x-amz-signature"), _field(fields, "policy")
     if not timestamp.startswith(date):
-        raise _mismatch()
-    given = _field(fields, "x-amz-signature")
+        raise _mismatch(key_id, given, policy)
     claim = Claim(key_id, date, region, name, (), given, timestamp, fields.get("x-amz-security-token", ""), False)
     secret, principal = _credentials(authenticator, claim)
-    wanted = signing_key(secret, date, region, name).sign(_field(fields, "policy").encode())
+    wanted = signing_key(secret, date, region, name).sign(policy.encode())
     if not hmac.compare_digest(wanted.encode(), given.encode()):
-        raise _mismatch()
+        raise _mismatch(key_id, given, policy)
     return principal
 
 
 def _signed_long_ago(authenticator: Authenticator, fields: Mapping[str, str]) -> Principal:
     """Signature version 2, which forms still in use have: an HMAC-SHA1 over the encoded policy."""
     key_id, given = _field(fields, "awsaccesskeyid"), _field(fields, "signature")
-    token = fields.get("x-amz-security-token", "")
+    token, policy = fields.get("x-amz-security-token", ""), _field(fields, "policy")
     secret, principal = _credentials(authenticator, Claim(key_id, "", "us-east-1", "s3", (), given, "", token, False))
-    wanted = base64.b64encode(hmac.digest(secret.encode(), _field(fields, "policy").encode(), "sha1"))
+    wanted = base64.b64encode(hmac.digest(secret.encode(), policy.encode(), "sha1"))
     if not hmac.compare_digest(wanted, given.encode()):
-        raise _mismatch()
+        raise _mismatch(key_id, given, policy)
     return principal
 
 
@@ -214,27 +232,43 @@ def _credentials(authenticator: Authenticator, claim: Claim) -> tuple[str, Princ
             raise AWSError(
                 "InvalidToken", "The provided token is malformed or otherwise invalid.", status=400
             ) from None
-        raise _mismatch() from None
+        raise _mismatch(claim.access_key_id, claim.signature, "") from None
 
 
-def _mismatch() -> AWSError:
+def _mismatch(key_id: str, given: str, policy: str) -> AWSError:
     return AWSError(
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing "
         "method.",
         status=403,
+        AWSAccessKeyId=key_id,
+        StringToSign=policy,
+        SignatureProvided=given,
+        StringToSignBytes=policy.encode().hex(" "),
     )
 
 
 # The answer
 
 
-def _answer(request: Request, fields: Mapping[str, str], bucket: str, key: str, etag: str, request_id: str) -> Response:
+def _told(bucket: Bucket, version: Version) -> dict[str, str]:
+    """What PutObject tells too."""
+    algorithm = checksums.ALGORITHMS[version.checksum_algorithm]
+    headers = {algorithm.header: version.checksum, "x-amz-checksum-type": version.checksum_type}
+    shown = writing.shown_version(bucket, version) | encryption.described(version.properties.encryption)
+    return headers | {_HEADERS[member]: value for member, value in shown.items() if member in _HEADERS}
+
+
+def _answer(
+    request: Request, fields: Mapping[str, str], own: Bucket, key: str, version: Version, request_id: str
+) -> Response:
+    bucket, etag = own.name, version.etag
     scheme = "https" if request.secure else "http"
     host = request.headers.get("host", "")
     prefix = "" if host.startswith(f"{bucket}.") else f"/{bucket}"
     location = f"{scheme}://{host}{prefix}/{quote(key)}"
-    headers = {"etag": f'"{etag}"', "location": location, "x-amz-request-id": request_id}
+    headers = {"etag": f'"{etag}"', "location": location, "x-amz-request-id": request_id, "x-amz-id-2": request_id}
+    headers |= _told(own, version)
     target = fields.get("success_action_redirect") or fields.get("redirect")
     if target and urlsplit(target).scheme in ("http", "https"):
         parts = urlsplit(target)

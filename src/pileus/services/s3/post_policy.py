@@ -15,6 +15,9 @@ from pileus.aws.errors import AWSError
 _FREE = frozenset({"policy", "x-amz-signature", "signature", "awsaccesskeyid", "file", "x-amz-content-sha256"})
 
 
+_SIMPLE = "Invalid Policy: Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."
+
+
 class Limits:
     """What the policy allows of the file's length."""
 
@@ -46,7 +49,7 @@ def check(encoded: str, fields: Mapping[str, str], bucket: str, now: float) -> L
     AccessDenied for fields that it does not allow."""
     document = _read(encoded)
     if _expiration(document) <= now:
-        raise _denied("Policy expired.")
+        raise _denied("Invalid according to Policy: Policy expired.")
     conditions = document.get("conditions")
     if not isinstance(conditions, list):
         raise _invalid("Invalid Policy: Missing 'conditions' list.")
@@ -86,8 +89,8 @@ def _expiration(document: Mapping[str, Any]) -> float:
 
 def _apply(condition: Any, values: Mapping[str, str], named: set[str], limits: Limits) -> None:
     if isinstance(condition, dict):
-        if not condition:
-            raise _invalid("Invalid Policy: Invalid Simple-Condition: must have exactly one property specified.")
+        if len(condition) != 1:
+            raise _invalid(_SIMPLE)
         for name, wanted in condition.items():
             _match("eq", name.lower(), wanted, values, named, condition)
         return
@@ -100,13 +103,13 @@ def _apply(condition: Any, values: Mapping[str, str], named: set[str], limits: L
         try:
             least, most = int(condition[1]), int(condition[2])
         except (TypeError, ValueError, OverflowError):
-            raise _invalid("Invalid Policy: Invalid content-length-range.") from None
+            raise _failed(condition) from None
         limits.least = max(limits.least, least)
         limits.most = most if limits.most is None else min(limits.most, most)
     elif operator in ("eq", "starts-with"):
         name = condition[1]
         if not isinstance(name, str) or not name.startswith("$"):
-            raise _invalid("Invalid Policy: Invalid Condition: field names begin with $.")
+            raise _failed(condition)
         _match(operator, name[1:].lower(), condition[2], values, named, condition)
     else:
         raise _invalid(f"Invalid Policy: Invalid Condition: unknown operation '{condition[0]}'.")
@@ -125,7 +128,11 @@ def _match(operator: str, name: str, wanted: Any, values: Mapping[str, str], nam
     else:
         holds = value.startswith(wanted)
     if not holds:
-        raise _denied(f"Invalid according to Policy: Policy Condition failed: {json.dumps(condition)}")
+        raise _failed(condition)
+
+
+def _failed(condition: Any) -> AWSError:
+    return _denied(f"Invalid according to Policy: Policy Condition failed: {json.dumps(condition)}")
 
 
 def _invalid(message: str) -> AWSError:

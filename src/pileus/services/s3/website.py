@@ -264,12 +264,12 @@ class Visit:
         place = HEADS.key(self.bucket.name, key)
         record, block = self.cloud.store.get(place), _block(self.cloud.store, self.bucket)
         version = msgspec.msgpack.decode(record, type=Version) if record else None
-        asked = self._asked(key, version)
-        self._authorize(asked)
         if record is None or version is None or version.delete_marker:
             # Whoever may not list must not learn which keys there are.
             self._authorize(access.listing_access(self.context, self.bucket, key))
             raise no_such_key(key)
+        asked = self._asked(key, version)
+        self._authorize(asked)
         if version.properties.redirect:
             return _redirect(website_rules.Redirect(301, version.properties.redirect))
         content_key = encryption.open_key(self.cloud, self.bucket.account, version.properties.encryption, b"")

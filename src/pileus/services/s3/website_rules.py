@@ -17,7 +17,11 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
     everything = given.get("RedirectAllRequestsTo")
     if everything is not None:
         if any(given.get(member) for member in ("IndexDocument", "ErrorDocument", "RoutingRules")):
-            raise invalid("RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.")
+            raise invalid(
+                "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.",
+                ArgumentName="RedirectAllRequestsTo",
+                ArgumentValue="not null",
+            )
         if not everything.get("HostName"):
             raise invalid("A value for HostName must be provided if RedirectAllRequestsTo is specified")
         _check_protocol(everything)
@@ -25,13 +29,27 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
         return given
     index = given.get("IndexDocument")
     if index is None:
-        raise invalid("A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty")
+        raise invalid(
+            "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty",
+            ArgumentName="IndexDocument",
+            ArgumentValue="null",
+        )
     if not index.get("Suffix") or "/" in index["Suffix"]:
-        raise invalid("The IndexDocument Suffix is not well formed")
+        raise invalid(
+            "The IndexDocument Suffix is not well formed",
+            ArgumentName="IndexDocument",
+            ArgumentValue=index.get("Suffix", ""),
+        )
     error = given.get("ErrorDocument")
     if error is not None and not error.get("Key"):
         raise invalid("The ErrorDocument Key is not well formed")
     rules = given.get("RoutingRules") or []
+    if not rules and "RoutingRules" in given:
+        raise AWSError(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+            status=400,
+        )
     if len(rules) > _MOST_RULES:
         raise invalid(
             f"{len(rules)} routing rules provided, the number of routing rules in a website configuration is "
@@ -45,17 +63,17 @@ def checked(given: dict[str, Any]) -> dict[str, Any]:
 def _check_rule(rule: Mapping[str, Any]) -> None:
     condition, redirect = rule.get("Condition"), rule.get("Redirect") or {}
     if condition is not None and not (condition.get("KeyPrefixEquals") or condition.get("HttpErrorCodeReturnedEquals")):
-        raise invalid(
+        raise _refused(
             "Condition cannot be empty. To redirect all requests without a condition, the condition element "
             "shouldn't be present."
         )
     code = (condition or {}).get("HttpErrorCodeReturnedEquals")
     if code is not None and not (code.isdecimal() and 400 <= int(code) <= 599):
         raise invalid(f"The provided HTTP error code ({code}) is not valid. Valid codes are 4XX or 5XX.")
-    if not any(redirect.values()):
+    if not redirect:
         raise invalid("The Redirect element must contain at least one sibling element")
     if "ReplaceKeyWith" in redirect and "ReplaceKeyPrefixWith" in redirect:
-        raise invalid("You can only define ReplaceKeyPrefix or ReplaceKey but not both.")
+        raise _refused("You can only define ReplaceKeyPrefix or ReplaceKey but not both.")
     status = redirect.get("HttpRedirectCode")
     if status is not None and not (status.isdecimal() and 300 < int(status) < 400):
         raise invalid(f"The provided HTTP redirect code ({status}) is not valid. Valid codes are 3XX except 300.")
@@ -66,7 +84,7 @@ def _check_rule(rule: Mapping[str, Any]) -> None:
 def _check_protocol(redirect: Mapping[str, Any]) -> None:
     protocol = redirect.get("Protocol")
     if protocol is not None and protocol not in _PROTOCOLS:
-        raise invalid(
+        raise _refused(
             "Invalid protocol, protocol can be http or https. If not defined the protocol will be selected "
             "automatically."
         )
@@ -79,8 +97,12 @@ def _check_text(redirect: Mapping[str, Any]) -> None:
             raise invalid("The redirect contains control characters.")
 
 
-def invalid(message: str) -> AWSError:
-    return AWSError("InvalidArgument", message, status=400)
+def invalid(message: str, **members: Any) -> AWSError:
+    return AWSError("InvalidArgument", message, status=400, **members)
+
+
+def _refused(message: str) -> AWSError:
+    return AWSError("InvalidRequest", message, status=400)
 
 
 class Redirect(NamedTuple):
