@@ -14,7 +14,7 @@ from typing import Any
 TARGET = Path(__file__).parent.parent / "src/pileus/aws/data/actions.json"
 SERVICES = (
     "apigateway", "ce", "cloudformation", "cloudfront", "cloudwatch", "cognito-identity", "cognito-idp", "cognito-sync",
-    "dynamodb", "events", "execute-api", "iam", "kinesis", "kms", "lambda", "logs", "pipes", "s3", "scheduler",
+    "dynamodb", "ecr", "events", "execute-api", "iam", "kinesis", "kms", "lambda", "logs", "pipes", "s3", "scheduler",
     "secretsmanager", "sns", "sqs", "ssm", "states", "sts", "xray",
 )  # fmt: skip
 

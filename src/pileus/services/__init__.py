@@ -13,6 +13,7 @@ PACKAGES = (
     "cognito_identity",
     "dynamodb",
     "dynamodbstreams",
+    "ecr",
     "events",
     "iam",
     "lambda_",
@@ -20,6 +21,7 @@ PACKAGES = (
     "s3",
     "s3control",
     "scheduler",
+    "ssm",
     "sts",
 )
 

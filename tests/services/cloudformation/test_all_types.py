@@ -255,6 +255,11 @@ def _resources(bucket: str, changed: bool) -> dict[str, dict[str, Any]]:
             },
         ),
         "Logs": ("Logs::LogGroup", {"RetentionInDays": pick(1, 3), "Tags": tags}),
+        "Parameter": (
+            "SSM::Parameter",
+            {"Type": "String", "Value": pick("1", "2"), "Tags": {"version": pick("1", "2"), pick("a", "b"): "x"}},
+        ),
+        "Metadata": ("CDK::Metadata", {"Analytics": pick("1", "2")}),
     }
     made = {name: {"Type": f"AWS::{kind}", "Properties": given} for name, (kind, given) in properties.items()}
     made["Bucket"]["DependsOn"] = "Permission"

@@ -67,7 +67,7 @@ def test_a_hostile_pattern_ends() -> None:
     [
         {"A": {}},
         {"A": "String"},
-        {"A": {"Type": "AWS::SSM::Parameter::Value<String>"}},
+        {"A": {"Type": "AWS::SSM::Parameter::Value<Number>"}},
         {"A": {"Type": "String", "Oops": 1}},
     ],
 )

@@ -91,6 +91,9 @@ def anywhere(action: str) -> AccessRule:
 
 def refuse(request: Shape, *options: str) -> None:
     """Options that would otherwise have to be ignored; an empty value asks for nothing."""
+    deployment = request.get("DeploymentConfig") or {}
+    if deployment.get("Mode", "STANDARD") != "STANDARD" or deployment.get("DisableRollback"):
+        raise option_not_implemented("another DeploymentConfig than the standard one")
     for option in options:
         if not _empty(request.get(option)):
             raise option_not_implemented(f"the option {option}")

@@ -77,9 +77,10 @@ def find_change_set(context: Context, request: Shape) -> tuple[Stack, ChangeSet]
     actions=("cloudformation:CreateChangeSet", PASS_ROLE),
 )
 async def create_change_set(context: Context, request: Shape) -> Shape:
-    refuse(
-        request, *UNSUPPORTED, "ResourcesToImport", "IncludeNestedStacks", "ImportExistingResources", "DeploymentMode"
-    )
+    """IncludeNestedStacks asks for more to be shown: that it is not, DescribeChangeSet says. ImportExistingResources
+    asks for nothing unless a named resource is there already: then the change set fails when it is executed, and says
+    so."""
+    refuse(request, *UNSUPPORTED, "ResourcesToImport", "DeploymentMode")
     kind = request.get("ChangeSetType", "UPDATE")
     if kind == "IMPORT":
         refuse({"ChangeSetType IMPORT": True}, "ChangeSetType IMPORT")

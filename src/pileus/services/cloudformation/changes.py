@@ -10,6 +10,7 @@ from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.intrinsics import Reference, Scope, evaluate, references
 from pileus.services.cloudformation.records import Change, Detail, Resource
 from pileus.services.cloudformation.resources.resource import ResourceType
+from pileus.services.cloudformation.schemas import Map
 from pileus.services.cloudformation.sections import Template
 from pileus.services.cloudformation.template import Desired, Types, fit_properties
 
@@ -23,7 +24,9 @@ def resolve(item: Desired, kind: ResourceType, scope: Scope, stack_tags: Mapping
     """The properties of a resource with every function computed, and the stack's tags among its own."""
     path = ("Resources", item.logical_id, "Properties")
     properties = fit_properties(kind, evaluate(item.properties, scope, path), path)
-    if kind.tags and stack_tags:
+    if isinstance(kind.properties.get(kind.tags), Map):
+        properties |= {kind.tags: {**stack_tags, **properties.get(kind.tags, {})}} if stack_tags else {}
+    elif kind.tags and stack_tags:
         own = properties.get(kind.tags, [])
         named = {tag["Key"] for tag in own}
         properties[kind.tags] = own + [{"Key": k, "Value": v} for k, v in stack_tags.items() if k not in named]

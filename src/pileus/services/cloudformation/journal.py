@@ -38,7 +38,7 @@ def template_of(version: Version) -> Template:
 def secrets_of(version: Version) -> list[str]:
     """The values of parameters that are declared NoEcho, as JSON writes them inside a string."""
     declared = template_of(version).section("Parameters")
-    values = (value for name, value in version.parameters.items() if name in declared and hidden(declared[name]))
+    values = (value for name, value in version.values.items() if name in declared and hidden(declared[name]))
     return [json.dumps(value)[1:-1] for value in values if value]
 
 

@@ -15,7 +15,9 @@ from pileus.services.cloudformation.intrinsics import text
 
 NO_ECHO = "****"
 MAX_LENGTH = 4096
-_TYPES = frozenset({"String", "Number", "List<Number>", "CommaDelimitedList"})
+_STORED = "AWS::SSM::Parameter::Value<"
+_LISTS = frozenset({"List<Number>", "CommaDelimitedList", f"{_STORED}List<String>>", f"{_STORED}CommaDelimitedList>"})
+_TYPES = frozenset({"String", "Number", f"{_STORED}String>", "AWS::SSM::Parameter::Name"}) | _LISTS
 _ATTRIBUTES = frozenset({
     "Type", "Default", "NoEcho", "AllowedValues", "AllowedPattern", "MaxLength", "MinLength", "MaxValue",
     "MinValue", "Description", "ConstraintDescription",
@@ -76,13 +78,18 @@ async def settle(declared: Declarations, given: Mapping[str, str]) -> dict[str, 
     return settled
 
 
+def stored(declared: Declarations, values: Mapping[str, str]) -> dict[str, str]:
+    """Of the parameters whose values lie in the parameter store, under which names they lie there."""
+    return {name: value for name, value in values.items() if declared[name]["Type"].startswith(_STORED)}
+
+
 def typed(declared: Declarations, values: Mapping[str, str]) -> dict[str, str | list[str]]:
     """What Ref answers for each: lists are split at their commas."""
     return {name: _parts(value) if _is_list(declared[name]) else value for name, value in values.items()}
 
 
 def _is_list(parameter: Mapping[str, Any]) -> bool:
-    return parameter["Type"] in ("CommaDelimitedList", "List<Number>")
+    return parameter["Type"] in _LISTS
 
 
 def _parts(value: str) -> list[str]:

@@ -447,7 +447,7 @@ def scope_of(
 ) -> Scope:  # fmt: skip
     return Scope(
         stack.region, stack.account, stack.name, stack.id,
-        parameters=typed(template.section("Parameters"), version.parameters),
+        parameters=typed(template.section("Parameters"), version.values),
         mappings=template.section("Mappings"), conditions=template.section("Conditions"),
         resource=resource, export=export,
     )  # fmt: skip

@@ -30,6 +30,12 @@ class Version(Described):
     capabilities: list[str] = []
     tags: dict[str, str] = {}
     role_arn: str = ""
+    resolved: dict[str, str] = {}
+    """The values of parameters that name others in the parameter store, as they were when this was asked for."""
+
+    @property
+    def values(self) -> dict[str, str]:
+        return self.parameters | self.resolved
 
 
 class Resource(msgspec.Struct):

@@ -20,7 +20,7 @@ TRANSFORMS = frozenset({SERVERLESS, EXTENSIONS})
 MAX_BODY = 51_200
 MAX_STORED_BODY = 1_048_576
 _PLAIN = frozenset({"AWSTemplateFormatVersion", "Description", "Metadata", "Transform", "Globals"})
-_LIMITS = {"Parameters": 200, "Mappings": 200, "Conditions": 500, "Resources": 500, "Outputs": 200}
+_LIMITS = {"Parameters": 200, "Rules": 200, "Mappings": 200, "Conditions": 500, "Resources": 500, "Outputs": 200}
 """The sections that hold things by name, and how many at most."""
 _LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
 
@@ -66,6 +66,8 @@ def read(value: Any) -> Template:
         _check_resource(name, content)
     for name, content in value.get("Conditions", {}).items():
         _want(isinstance(content, dict), "must be an object", ("Conditions", name))
+    for name, content in value.get("Rules", {}).items():
+        _check_rule(name, content)
     for name, content in value.get("Outputs", {}).items():
         _check_output(name, content)
     for name, content in value.get("Mappings", {}).items():
@@ -119,6 +121,18 @@ def _check_resource(name: str, resource: Any) -> None:
     needed = resource.get("DependsOn", [])
     listed = needed if isinstance(needed, list) else [needed]
     _want(all(isinstance(item, str) for item in listed), "must be the names of resources", (*path, "DependsOn"))
+
+
+def _check_rule(name: str, rule: Any) -> None:
+    path: Path = ("Rules", name)
+    assertions = rule.get("Assertions") if isinstance(rule, dict) else None
+    shaped = isinstance(assertions, list) and all(
+        isinstance(item, dict) and "Assert" in item and isinstance(item.get("AssertDescription", ""), str)
+        for item in assertions
+    )
+    _want(shaped, "must have a list of Assertions", path)
+    for key in rule:
+        _want(key in ("Assertions", "RuleCondition"), "is no attribute of a rule", (*path, key))
 
 
 def _check_output(name: str, output: Any) -> None:

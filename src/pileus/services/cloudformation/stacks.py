@@ -45,7 +45,7 @@ from pileus.store.interface import Reader, Transaction
 
 Kind = Literal["CREATE", "UPDATE", "DELETE"]
 UNSUPPORTED = (
-    "RollbackConfiguration", "NotificationARNs", "ResourceTypes", "DeploymentConfig", "DisableValidation",
+    "RollbackConfiguration", "NotificationARNs", "ResourceTypes", "DisableValidation",
 )  # fmt: skip
 UPDATABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 PAGE = 100
@@ -159,7 +159,7 @@ def planned(context: Context, stack: Stack, goal: Version) -> tuple[list[Change]
 
 
 def _source(version: Version) -> Source:
-    return Source(template_of(version), version.parameters, version.tags)
+    return Source(template_of(version), version.values, version.tags)
 
 
 @service.operation(
@@ -367,5 +367,6 @@ def described_parameters(version: Version) -> list[Shape]:
     declared = template_of(version).section("Parameters")
     return [
         {"ParameterKey": name, "ParameterValue": NO_ECHO if hidden(declared.get(name, {})) else value}
+        | ({"ResolvedValue": version.resolved[name]} if name in version.resolved else {})
         for name, value in version.parameters.items()
     ]

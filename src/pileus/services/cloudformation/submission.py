@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterable
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from pileus.aws.errors import AWSError
-from pileus.services.cloudformation import documents, sam, sections
+from pileus.services.cloudformation import documents, rules, sam, sections
 from pileus.services.cloudformation import template as templates
 from pileus.services.cloudformation.access import invalid
 from pileus.services.cloudformation.documents import Document, TemplateError
-from pileus.services.cloudformation.parameters import settle
+from pileus.services.cloudformation.intrinsics import Scope
+from pileus.services.cloudformation.parameters import settle, stored, typed
 from pileus.services.cloudformation.records import Version
 from pileus.services.cloudformation.resources import TYPES
 from pileus.services.cloudformation.sections import MAX_BODY, MAX_STORED_BODY, SERVERLESS, Template
@@ -122,9 +124,17 @@ async def submit(
     text = await body_of(context, request, previous)
     document, template = parse(text)
     try:
-        settled = await settle(template.section("Parameters"), given_parameters(request, previous))
-        expanded = await expand(context, template, settled)
-        templates.check(expanded, TYPES)
+        declared = template.section("Parameters")
+        settled = await settle(declared, given_parameters(request, previous))
+        resolved = await _resolve(context, stored(declared, settled))
+        scope = Scope(
+            context.region, context.account, request.get("StackName", ""),
+            parameters=typed(declared, settled | resolved), mappings=template.section("Mappings"),
+        )  # fmt: skip
+        rules.check(template, scope)
+        expanded = await expand(context, template, settled | resolved)
+        scope = replace(scope, conditions=expanded.section("Conditions"), mappings=expanded.section("Mappings"))
+        templates.check(expanded, TYPES, templates.without(expanded, scope))
     except TemplateError as problem:
         raise refused(problem, document) from None
     acknowledged = set(request.get("Capabilities") or [])
@@ -142,8 +152,27 @@ async def submit(
         capabilities=sorted(acknowledged),
         tags=kept if tags is None else {tag["Key"]: tag["Value"] for tag in tags},
         role_arn=role_arn,
+        resolved=resolved,
         description=expanded.description,
     )
+
+
+async def _resolve(context: Context, names: dict[str, str]) -> dict[str, str]:
+    """The values of parameters that lie in the parameter store. Raises TemplateError."""
+    found: dict[str, str] = {}
+    for parameter, name in names.items():
+        try:
+            answer = await context.client().call("ssm", "GetParameters", {"Names": [name]})
+        except AWSError as error:
+            raise TemplateError(error.message, ("Parameters", parameter)) from None
+        if not answer["Parameters"]:
+            said = f"Unable to fetch parameters [{name}] from parameter store for this account."
+            raise TemplateError(said, ("Parameters", parameter))
+        if answer["Parameters"][0]["Type"] == "SecureString":
+            said = f"Parameters [{name}] referenced by template have types not supported by CloudFormation."
+            raise TemplateError(said, ("Parameters", parameter))
+        found[parameter] = answer["Parameters"][0]["Value"]
+    return found
 
 
 def _listed(names: list[str]) -> str:

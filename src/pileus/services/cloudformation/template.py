@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from pileus.services.cloudformation.intrinsics import (
     references,
     text,
 )
-from pileus.services.cloudformation.resources.resource import ResourceType
+from pileus.services.cloudformation.resources.resource import ResourceType, Work
 from pileus.services.cloudformation.schemas import JSON, fit
 from pileus.services.cloudformation.sections import Template
 
@@ -47,25 +47,41 @@ class Desired:
     update_replace_policy: str
 
 
-def check(template: Template, types: Types) -> None:
-    """Raises TemplateError for resource types, attributes, properties and references that there are not."""
+async def _never(work: Work) -> None:
+    raise NotImplementedError
+
+
+UNKNOWN_TYPE = ResourceType("", {}, create=_never, delete=_never, open=True)
+"""Stands for the type of a resource that the stack will do without."""
+
+
+def without(template: Template, scope: Scope) -> frozenset[str]:
+    """The resources whose conditions do not hold."""
+    return frozenset(name for name, item in template.section("Resources").items() if not _holds(item, scope))
+
+
+def check(template: Template, types: Types, absent: Collection[str] = ()) -> None:
+    """Raises TemplateError for resource types, attributes, properties and references that there are not. `absent` are
+    resources that will not be made: of a type that there is not, nothing can be asked."""
     resources = template.section("Resources")
-    unknown = sorted({resource["Type"] for resource in resources.values() if resource["Type"] not in types})
+    known = {name: types.get(resource["Type"]) for name, resource in resources.items()}
+    unknown = sorted({resources[name]["Type"] for name, kind in known.items() if kind is None and name not in absent})
     if unknown:
         first = next(name for name, resource in resources.items() if resource["Type"] in unknown)
         raise TemplateError(
             f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]", ("Resources", first, "Type")
         )
+    kinds = {name: kind or UNKNOWN_TYPE for name, kind in known.items()}
     conditions = template.section("Conditions")
     for logical_id, resource in resources.items():
-        check_resource(template, logical_id, resource, types[resource["Type"]])
+        check_resource(template, logical_id, resource, kinds[logical_id])
     for name, condition in conditions.items():
-        _check_references(template, references(condition, ("Conditions", name)), types, within="Conditions")
+        _check_references(template, references(condition, ("Conditions", name)), kinds, within="Conditions")
     for name, output in template.section("Outputs").items():
-        _check_output(template, name, output, types)
+        _check_output(template, name, output, kinds)
     for logical_id, resource in resources.items():
         found = references(resource.get("Properties", {}), ("Resources", logical_id, "Properties"))
-        _check_references(template, found, types, within="Resources")
+        _check_references(template, found, kinds, within="Resources")
     try:
         graph.order(
             {
@@ -113,15 +129,15 @@ def fit_properties(kind: ResourceType, properties: Mapping[str, Any], path: Path
     }
 
 
-def _check_output(template: Template, name: str, output: dict[str, Any], types: Types) -> None:
+def _check_output(template: Template, name: str, output: dict[str, Any], kinds: Types) -> None:
     path: Path = ("Outputs", name)
     if "Condition" in output and output["Condition"] not in template.section("Conditions"):
         raise TemplateError(f"Template format error: Unresolved condition dependency {output['Condition']}", path)
     parts = {key: item for key, item in output.items() if key != "Condition"}
-    _check_references(template, references(parts, path), types, within="Outputs")
+    _check_references(template, references(parts, path), kinds, within="Outputs")
 
 
-def _check_references(template: Template, found: Iterable[Reference], types: Types, within: str) -> None:
+def _check_references(template: Template, found: Iterable[Reference], kinds: Types, within: str) -> None:
     resources = template.section("Resources")
     for kind, name, attribute, path in found:
         if kind == "Condition":
@@ -134,8 +150,7 @@ def _check_references(template: Template, found: Iterable[Reference], types: Typ
                     path,
                 )
         elif name in resources and within != "Conditions":
-            kind_of = types[resources[name]["Type"]]
-            if attribute and not kind_of.has(attribute):
+            if attribute and not kinds[name].has(attribute):
                 message = f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"
                 raise TemplateError(message, path)
         elif attribute is not None:

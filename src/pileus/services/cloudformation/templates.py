@@ -24,18 +24,18 @@ from pileus.services.operation import Shape
 @service.operation("GetTemplate", access=on_stack("GetTemplate"))
 async def get_template(context: Context, request: Shape) -> Shape:
     version = _version(context, request)
+    if version is None:
+        return {"TemplateBody": "", "StagesAvailable": []}
     processed = request.get("TemplateStage", "Original") == "Processed"
     body = version.processed if processed else version.body
     return {"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}
 
 
-def _version(context: Context, request: Shape) -> Version:
+def _version(context: Context, request: Shape) -> Version | None:
+    """None of a stack whose first change set waits to be executed."""
     if request.get("ChangeSetName"):
         return find_change_set(context, request)[1].version
-    stack = find_stack(context, request.get("StackName") or "")
-    if stack.version is None:
-        raise invalid(f"Stack {stack.name} has no template")
-    return stack.version
+    return find_stack(context, request.get("StackName") or "").version
 
 
 @service.operation("GetTemplateSummary", access=on_stack("GetTemplateSummary"))
@@ -61,7 +61,9 @@ async def validate_template(context: Context, request: Shape) -> Shape:
     document, template = parse(await body_of(context, request))
     if not template.transforms:
         try:
-            rules.check(template, TYPES)
+            # Which of the conditions hold depends on values that are not there.
+            resources = template.section("Resources")
+            rules.check(template, TYPES, {name for name, item in resources.items() if "Condition" in item})
         except TemplateError as problem:
             raise refused(problem, document) from None
     plain = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
