@@ -21,6 +21,7 @@ from pileus.services.logs.records import (
     LogGroup,
     LogStream,
     append,
+    streams_by_begin,
     streams_by_time,
     streams_since,
 )
@@ -118,7 +119,7 @@ def test_streams_of_older_data_find_their_places(store: Any) -> None:
     def write(tx: Any) -> None:
         GROUPS.put(tx, "0", "us-east-1", "group", value=GROUP)
         for number, name in enumerate(names):
-            STREAMS.put(tx, GROUP.id, name, value=LogStream(name.encode() * 8, 0, last=20_000 * (2 - number)))
+            STREAMS.put(tx, GROUP.id, name, value=LogStream(name.encode() * 8, 0, 7, 20_000 * (2 - number)))
 
     asyncio.run(store.transact(write))
     assert list(streams_by_time(store, GROUP, descending=False)) == []
@@ -126,3 +127,4 @@ def test_streams_of_older_data_find_their_places(store: Any) -> None:
         asyncio.run(place(cloud))
         assert [key for key, _ in streams_by_time(store, GROUP, descending=False)] == [(20_000, "b"), (40_000, "a")]
     assert [name for name, _ in streams_since(store, GROUP, 30_000)] == ["a"]
+    assert [(edge, name) for edge, name, _ in streams_by_begin(store, GROUP)] == [(0, "a"), (0, "b")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -11,8 +10,7 @@ from pileus.metering import units
 from pileus.services.context import Cloud, Context
 from pileus.services.logs import service
 from pileus.services.logs.groups import position
-from pileus.services.logs.names import group_name, invalid, on_group, on_stream
-from pileus.services.logs.patterns import compiled
+from pileus.services.logs.names import group_name, invalid, on_stream
 from pileus.services.logs.reading import FIRST, LAST, Found, Position, backwards, forwards
 from pileus.services.logs.records import (
     CHUNK_BYTES,
@@ -31,13 +29,11 @@ from pileus.services.logs.records import (
     put_stream,
     resize,
     size_of,
-    streams_of,
-    streams_since,
 )
 from pileus.services.logs.streams import sequence_token
 from pileus.services.operation import Shape
 from pileus.store import paging
-from pileus.store.interface import Reader, Transaction
+from pileus.store.interface import Transaction
 
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
@@ -45,9 +41,7 @@ _OLDEST = 14 * _DAY
 _NEWEST = 2 * _HOUR
 _BATCH_BYTES = 1_048_576
 _BATCH_EVENTS = 10_000
-_ANSWER_BYTES = 1_000_000
-_SEARCHED_EVENTS = 100_000
-"""Most events that one FilterLogEvents looks at; it answers with a token then, as AWS does."""
+ANSWER_BYTES = 1_000_000
 
 
 @service.operation("PutLogEvents", access=on_stream("PutLogEvents"))
@@ -127,7 +121,7 @@ async def get_log_events(context: Context, request: Shape) -> Shape:
     edge = _position(rest)
     if token and (direction not in ("f", "b") or edge is None):
         raise invalid("The specified nextToken is invalid.")
-    after, before = _span(request)
+    after, before = span(request)
     forward = direction == "f" if token else bool(request.get("startFromHead"))
     if edge is not None:
         after, before = (max(after, edge), before) if forward else (after, min(before, edge))
@@ -158,7 +152,7 @@ def _position(token: str) -> Position | None:
     return decoded  # type: ignore[return-value]
 
 
-def _span(request: Shape) -> tuple[Position, Position]:
+def span(request: Shape) -> tuple[Position, Position]:
     """The positions that startTime (inclusive) and endTime (exclusive for GetLogEvents) lie between."""
     start, end = request.get("startTime"), request.get("endTime")
     return (start, -1, 0) if start else FIRST, (min(end, LAST[0]), -1, 0) if end is not None else LAST
@@ -170,106 +164,9 @@ def _within(found: Iterator[Found], limit: int) -> Iterator[Found]:
     for event in islice(found, limit):
         length = size_of(event.message)
         size += length
-        if size > _ANSWER_BYTES and size > length:
+        if size > ANSWER_BYTES and size > length:
             return
         yield event
-
-
-@service.operation("FilterLogEvents", access=on_group("FilterLogEvents"))
-async def filter_log_events(context: Context, request: Shape) -> Shape:
-    name = group_name(context, request)
-    names, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix")
-    if names and prefix:
-        raise invalid("logStreamNames and logStreamNamePrefix are mutually exclusive.")
-    matches = compiled(request.get("filterPattern") or "")
-    after, before = _span(request)
-    if request.get("endTime") is not None:
-        before = (request["endTime"] + 1, -1, 0)  # inclusive here
-    reverse = request.get("startFromHead") is False
-    resumed = position(request.get("nextToken"))
-    if resumed is not None and [type(part) for part in resumed] != [int, str, int, int]:
-        raise invalid("The specified nextToken is invalid.")
-    with context.store.snapshot() as reader:
-        group = get_group(reader, name)
-        streams = {stream: get_stream(reader, group, stream) for stream in names or ()}
-        since = after[0] if resumed is None or reverse else max(after[0], int(str(resumed[0])))
-        if not streams and since:
-            found = streams_since(reader, group, since)
-            streams = {stream: record for stream, record in found if stream.startswith(prefix or "")}
-        elif not streams:
-            streams = dict(streams_of(reader, group, prefix or ""))
-        return _search(
-            reader, group, streams, (after, before), resumed, matches, request.get("limit") or 10_000, reverse
-        )
-
-
-def _search(
-    reader: Reader,
-    group: LogGroup,
-    streams: dict[str, LogStream],
-    span: tuple[Position, Position],
-    resumed: tuple[Any, ...] | None,
-    matches: Any,
-    limit: int,
-    reverse: bool,
-) -> Shape:
-    after, before = span
-    overlapping = {
-        name: stream
-        for name, stream in streams.items()
-        if stream.last is not None
-        and stream.first is not None
-        and stream.last >= after[0]
-        and stream.first <= before[0]
-    }
-    read = backwards if reverse else forwards
-
-    def named(name: str, stream: LogStream) -> Iterator[tuple[tuple[int, str, int, int], Found | None]]:
-        # Nothing, where the stream begins: it is opened only once the search has come so far.
-        first, last = stream.first or 0, stream.last or 0
-        yield (min(last, before[0]), name, LAST[0], 0) if reverse else (max(first, after[0]), name, -1, 0), None
-        for event in read(reader, group, stream, after, before):
-            time, number, index = event.position
-            yield (time, name, number, index), event
-
-    if resumed is not None:
-        # One millisecond may hold events of several streams: the exact place is checked below.
-        edge = (int(resumed[0]), -1, 0)
-        after, before = (after, min(before, (edge[0] + 1, -1, 0))) if reverse else (max(after, edge), before)
-    merged = heapq.merge(
-        *(named(name, stream) for name, stream in overlapping.items()), key=lambda row: row[0], reverse=reverse
-    )
-    events: list[Shape] = []
-    size = 0
-    token: str | None = None
-    last: tuple[Any, ...] = ()
-    for searched, (place, event) in enumerate((place, event) for place, event in merged if event is not None):
-        if resumed is not None and (place >= resumed if reverse else place <= resumed):
-            continue
-        length = size_of(event.message)
-        if (events and (len(events) >= limit or size + length > _ANSWER_BYTES)) or searched >= _SEARCHED_EVENTS:
-            token = paging.encode(last)
-            break
-        last = place
-        if matches(event.message):
-            size += length
-            time, name = place[:2]
-            events.append(
-                {
-                    "logStreamName": name,
-                    "timestamp": time,
-                    "message": event.message,
-                    "ingestionTime": event.ingested,
-                    "eventId": _event_id(streams[name], event.position),
-                }
-            )
-    return {"events": events, "searchedLogStreams": [], **({"nextToken": token} if token else {})}
-
-
-def _event_id(stream: LogStream, position: Position) -> str:
-    """56 digits, as AWS's are: the moment, the stream, the place in it."""
-    time, number, index = position
-    return f"{time:013d}{int.from_bytes(stream.id, 'big'):020d}{number:014d}{index:09d}"
 
 
 @service.every(3600, "retention")

@@ -17,7 +17,18 @@ from pileus.services.logs.names import (
     on_resource,
     tag_keys,
 )
-from pileus.services.logs.records import CHUNKS, ENDS, GROUPS, SIZES, STREAMS, LogGroup, get_group, milliseconds, new_id
+from pileus.services.logs.records import (
+    BEGINS,
+    CHUNKS,
+    ENDS,
+    GROUPS,
+    SIZES,
+    STREAMS,
+    LogGroup,
+    get_group,
+    milliseconds,
+    new_id,
+)
 from pileus.services.operation import Access, Shape
 from pileus.services.system_tags import own, system
 from pileus.store import paging
@@ -76,7 +87,7 @@ async def delete_log_group(context: Context, request: Shape) -> None:
             raise AWSError("ValidationException", "The log group is protected against deletion.", status=400)
         GROUPS.delete(tx, *name)
         SIZES.delete(tx, group.id)
-        for records in (STREAMS, ENDS, CHUNKS):
+        for records in (STREAMS, BEGINS, ENDS, CHUNKS):
             records.delete_all(tx, group.id)
 
     await context.store.transact(change)

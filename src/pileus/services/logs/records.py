@@ -21,7 +21,7 @@ from pileus.store.records import Records
 CHUNK_SPAN = 1_000
 """Milliseconds."""
 CHUNK_BYTES = 16 * 1024
-_END_STEP = 1_000
+_STEP = 1_000
 """Milliseconds."""
 EVENT_OVERHEAD = 26
 """Bytes that each event counts beside its text, as AWS counts (https://aws.amazon.com/cloudwatch/pricing/)."""
@@ -47,6 +47,8 @@ class LogStream(msgspec.Struct):
     """Milliseconds that the widest chunk's events lie apart: readers need look no further for what overlaps."""
     ended: int | None = None
     """Where it stands in ENDS."""
+    began: int | None = None
+    """Where it stands in BEGINS, None while it has no events."""
 
 
 class Chunk(msgspec.Struct, array_like=True):
@@ -70,6 +72,9 @@ STREAMS = Records(LogStream, "logs", "stream")
 ENDS = Records(bool, "logs", "end")
 """(group's id, when the stream's last event was, stream's name): what to look through for streams of late. Times are in
 whole seconds, so that a busy stream moves seldom; a stream without events stands at 0."""
+BEGINS = Records(bool, "logs", "begin")
+"""(group's id, when the stream's first event was, stream's name), in whole seconds too: what to go through for events
+from the first one on."""
 CHUNKS = Records(Chunk, "logs", "chunk")
 """(group's id, stream's id, first event's milliseconds, sequence)"""
 _SIZED = Records(_Sized, "logs", "chunk")
@@ -111,7 +116,7 @@ def streams_of(
 
 
 def end_of(last: int | None) -> int:
-    return (last or 0) // _END_STEP
+    return (last or 0) // _STEP
 
 
 def put_stream(tx: Transaction, group: LogGroup, name: str, stream: LogStream) -> None:
@@ -121,6 +126,13 @@ def put_stream(tx: Transaction, group: LogGroup, name: str, stream: LogStream) -
             ENDS.delete(tx, group.id, stream.ended, name)
         ENDS.put(tx, group.id, end, name, value=True)
         stream.ended = end
+    begin = None if stream.first is None else stream.first // _STEP
+    if stream.began != begin:
+        if stream.began is not None:
+            BEGINS.delete(tx, group.id, stream.began, name)
+        if begin is not None:
+            BEGINS.put(tx, group.id, begin, name, value=True)
+        stream.began = begin
     STREAMS.put(tx, group.id, name, value=stream)
 
 
@@ -128,6 +140,8 @@ def delete_stream(tx: Transaction, group: LogGroup, name: str, stream: LogStream
     """The record; chunks are the caller's."""
     if stream.ended is not None:
         ENDS.delete(tx, group.id, stream.ended, name)
+    if stream.began is not None:
+        BEGINS.delete(tx, group.id, stream.began, name)
     STREAMS.delete(tx, group.id, name)
 
 
@@ -137,6 +151,14 @@ def streams_since(reader: Reader, group: LogGroup, moment: int) -> Iterator[tupl
         stream = STREAMS.get(reader, group.id, key[2])
         if stream is not None:
             yield str(key[2]), stream
+
+
+def streams_by_begin(reader: Reader, group: LogGroup) -> Iterator[tuple[int, str, LogStream]]:
+    """Those that have events, with a time that none of them is before: of each, and of all that follow it."""
+    for key, _ in BEGINS.scan(reader, group.id):
+        stream = STREAMS.get(reader, group.id, key[2])
+        if stream is not None:
+            yield int(str(key[1])) * _STEP, str(key[2]), stream
 
 
 def streams_by_time(

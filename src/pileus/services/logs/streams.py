@@ -121,16 +121,15 @@ _PLACED = Records(bool, "logs", "placed")
 
 
 async def place(cloud: Cloud) -> None:
-    """Streams of a data directory from before their ends were kept get their places among them, once."""
-    if _PLACED.get(cloud.store, "ends"):
+    """Streams of a data directory from before their ends and begins were kept get their places among them, once."""
+    if _PLACED.get(cloud.store, "begins"):
         return
 
     def change(tx: Transaction) -> None:
         for _, group in list(GROUPS.scan(tx)):
             for name, stream in list(streams_of(tx, group)):
-                if stream.ended is None:
-                    put_stream(tx, group, name, stream)
-        _PLACED.put(tx, "ends", value=True)
+                put_stream(tx, group, name, stream)
+        _PLACED.put(tx, "begins", value=True)
 
     await cloud.store.transact(change)
 
