@@ -226,3 +226,26 @@ def test_what_is_not_implemented_says_so(s3: Any, bucket: str, refused: Refused)
         s3.put_object(Bucket=bucket, Key="k", Body=b"", StorageClass="GLACIER")
     with refused("NotImplemented", 501):
         s3.list_bucket_inventory_configurations(Bucket=bucket)
+
+
+def test_copy_sources_are_read_as_s3_reads_them(s3: Any, bucket: str, cloud: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="a b", Body=b"x")
+    for source in (f"{bucket}/a+b", f"{cloud.endpoint}/{bucket}/a%20b"):
+        s3.copy_object(Bucket=bucket, Key="copy", CopySource=source)
+        assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"x"
+        s3.delete_object(Bucket=bucket, Key="copy")
+
+
+def test_a_copy_onto_itself_changes_something(s3: Any, bucket: str, refused: Refused) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    onto = {"Bucket": bucket, "Key": "k", "CopySource": {"Bucket": bucket, "Key": "k"}}
+    with refused("InvalidRequest", 400):
+        s3.copy_object(**onto)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    assert s3.copy_object(**onto)["ServerSideEncryption"] == "AES256"
+
+
+def test_metadata_outside_of_ascii(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"", Metadata={"a": "=?UTF-8?B?YWJj?=", "b": "=?UTF-8?B?w6k=?="})
+    assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"a": "abc", "b": "=?UTF-8?B?w6k=?="}

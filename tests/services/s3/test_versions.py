@@ -161,10 +161,3 @@ def test_ids_are_made_of_what_s3s_are() -> None:
     made = [versions.new_id(order) for order in range(100)]
     assert all(len(name) == 32 and name.replace(".", "").replace("_", "").isalnum() for name in made)
     versions.check_id(made[0].replace(".", "-"))  # as they were made before
-
-
-def test_there_is_no_bypass_where_nothing_is_locked(s3: Any, bucket: str, refused: Refused) -> None:
-    with refused("InvalidArgument", 400):
-        s3.delete_object(Bucket=bucket, Key="k", BypassGovernanceRetention=True)
-    with refused("InvalidArgument", 400):
-        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]}, BypassGovernanceRetention=True)

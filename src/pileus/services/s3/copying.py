@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from pileus.aws.errors import AWSError
 from pileus.services.context import Context
@@ -28,7 +28,9 @@ from pileus.services.s3 import (
     writing,
 )  # fmt: skip
 from pileus.services.s3.names import check_key
-from pileus.services.s3.state import Bucket, Part, Properties, Version
+from pileus.services.s3.state import NULL, Bucket, Part, Properties, Version
+
+_ORIGIN = re.compile(r"https?://[^/]*/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def source_of(request: Mapping[str, Any]) -> Source:
     if isinstance(given, Mapping):
         return Source(given["Bucket"], given["Key"], given.get("VersionId"))
     path, _, query = given.partition("?versionId=")
-    bucket, separator, key = unquote(path).removeprefix("/").partition("/")
+    # S3 takes a whole URL too, and plus signs for spaces, as forms have them.
+    bucket, separator, key = unquote_plus(_ORIGIN.sub("/", path)).removeprefix("/").partition("/")
     if not separator or not bucket or not key:
         raise AWSError(
             "InvalidArgument",
@@ -133,7 +136,7 @@ async def copy_object(context: Context, request: Shape) -> Shape:
             status=400,
         )
     if source.bucket == bucket.name and source.key == key:
-        _check_changes(request, source)
+        _check_changes(request, source, bucket)
     want = encryption.wanted(context, request, bucket)
     encrypted, content_key = encryption.make(context.cloud, bucket.account, want)
     own = _properties(context, request, bucket, version, encrypted)
@@ -163,15 +166,17 @@ async def copy_object(context: Context, request: Shape) -> Shape:
             **objects.checksum_members(made),
         },
         **encryption.described(encrypted),
-        **writing.shown_version(bucket, made),
+        **({"VersionId": made.id} if bucket.versioning else {}),
         **lifecycle_rules.expiration_member(bucket, key, made),
     }
-    if source_bucket.versioning:
+    if source_bucket.versioning and version.id != NULL:
         answer["CopySourceVersionId"] = version.id
     return answer
 
 
-def _check_changes(request: Mapping[str, Any], source: Source) -> None:
+def _check_changes(request: Mapping[str, Any], source: Source, bucket: Bucket) -> None:
+    if "encryption" in bucket.configurations:
+        return  # the copy is encrypted anew, as the bucket has it
     changes = ("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption", "SSECustomerAlgorithm")
     if request.get("MetadataDirective") == "REPLACE" or source.version_id or any(request.get(name) for name in changes):
         return
@@ -229,7 +234,7 @@ async def upload_part_copy(context: Context, request: Shape) -> Shape:
     if upload.checksum_asked:
         result[f"Checksum{upload.checksum_algorithm}"] = received.part.checksum
     answer: Shape = {"CopyPartResult": result, **encryption.described(upload.properties.encryption)}
-    if source_bucket.versioning:
+    if source_bucket.versioning and version.id != NULL:
         answer["CopySourceVersionId"] = version.id
     return answer
 

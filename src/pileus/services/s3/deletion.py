@@ -109,7 +109,7 @@ def finish(context: Context, deleted: Deleted) -> None:
 async def delete_object(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
     _refuse_mfa(request)
-    bypass = _bypasses(bucket, request)
+    bypass = bool(request.get("BypassGovernanceRetention"))
 
     def change(tx: Transaction) -> Deleted:
         now = writing.same_bucket(tx, bucket)
@@ -123,18 +123,6 @@ async def delete_object(context: Context, request: Shape) -> Shape:
 def _refuse_mfa(request: Mapping[str, Any]) -> None:
     if request.get("MFA"):
         raise AWSError("NotImplemented", "Pileus does not implement MFA delete.", status=501)
-
-
-def _bypasses(bucket: Bucket, request: Mapping[str, Any]) -> bool:
-    asked = request.get("BypassGovernanceRetention")
-    if asked is not None and not bucket.object_lock:
-        raise AWSError(
-            "InvalidArgument",
-            "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.",
-            status=400,
-            ArgumentName="x-amz-bypass-governance-retention",
-        )
-    return bool(asked)
 
 
 def _each_is_asked(context: Context, request: Shape) -> Iterable[Access]:
@@ -154,7 +142,7 @@ async def delete_objects(context: Context, request: Shape) -> Shape:
             "The XML you provided was not well-formed or did not validate against our published schema",
             status=400,
         )
-    bypass = _bypasses(bucket, request)
+    bypass = bool(request.get("BypassGovernanceRetention"))
     answer: dict[str, list[dict[str, Any]]] = {"Deleted": [], "Errors": []}
     for start in range(0, len(wanted), _GROUP):
         await _delete_group(context, bucket, wanted[start : start + _GROUP], bypass, answer)

@@ -25,8 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pileus.aws.arn import arn
 from pileus.aws.errors import AWSError, option_not_implemented
-from pileus.security.request_values import safe_transport
-from pileus.services.context import Cloud, Context
+from pileus.services.context import Cloud, Context, is_loopback
 from pileus.services.s3.state import Bucket, Encryption
 
 CHUNK = 64 * 1024
@@ -142,7 +141,7 @@ def customer_key(context: Context, request: Mapping[str, Any], prefix: str = "SS
         raise _invalid(f"{requests} provide an appropriate secret key.", ArgumentName=_HEADER)
     if digest is None:
         raise _invalid(f"{requests} provide the client calculated MD5 of the secret key.", ArgumentName=_HEADER)
-    if not safe_transport(context):
+    if not context.secure and not is_loopback(context.source_ip):
         raise AWSError("InvalidRequest", f"{requests} be made over a secure connection.", status=400)
     try:
         raw = base64.b64decode(key, validate=True)

@@ -215,7 +215,7 @@ async def list_objects(context: Context, request: Shape) -> Shape:
         **names.echo(request, "Prefix", "Marker", "Delimiter"),
         "MaxKeys": limit_of(request),
         "IsTruncated": page.truncated,
-        **_contents(context.store, page.entries, names, owner=True),
+        **_contents(context.store, page.entries, names, owner=context.principal.kind != "anonymous"),
     }
     if page.truncated and request.get("Delimiter"):
         answer["NextMarker"] = names(page.entries[-1][0])

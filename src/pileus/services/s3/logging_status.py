@@ -12,7 +12,7 @@ from pileus.services.s3 import access, access_logs, grants, service
 from pileus.services.s3.configurations import change, malformed
 from pileus.services.s3.state import Bucket, bucket_of
 
-_PERMISSIONS = ("FULL_CONTROL", "READ", "WRITE")
+_PERMISSIONS = ("FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP")
 _SOURCES = ("EventTime", "DeliveryTime")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.context import Context
-from pileus.services.s3 import encryption, grants, lock, public_access, tags
+from pileus.services.s3 import encoded_words, encryption, grants, lock, public_access, tags
 from pileus.services.s3.state import Bucket, Encryption, Grant, Properties, Version
 
 DEFAULT_TYPE = "binary/octet-stream"
@@ -71,7 +70,7 @@ def _date(value: Any) -> str:
 
 
 def metadata(request: Mapping[str, Any]) -> dict[str, str]:
-    given = {name.lower(): str(value) for name, value in (request.get("Metadata") or {}).items()}
+    given = {name.lower(): encoded_words.decode(str(value)) for name, value in (request.get("Metadata") or {}).items()}
     size = sum(len(name.encode()) + len(value.encode()) for name, value in given.items())
     if size > _METADATA_BYTES:
         raise AWSError(
@@ -143,12 +142,6 @@ def acl_not_supported() -> AWSError:
     return AWSError("AccessControlListNotSupported", "The bucket does not allow ACLs", status=400)
 
 
-def _printable(value: str) -> str:
-    """What is not ASCII goes out as RFC 2047 has it, as S3 does
-    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html)."""
-    return value if value.isascii() else f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?="
-
-
 def described(version: Version) -> dict[str, Any]:
     """The members of an answer about a version, besides those of its contents."""
     own = version.properties
@@ -156,7 +149,7 @@ def described(version: Version) -> dict[str, Any]:
         "LastModified": datetime.fromtimestamp(version.modified, UTC),
         "ETag": f'"{version.etag}"',
         **own.headers,
-        "Metadata": {name: _printable(value) for name, value in own.metadata.items()} if own.metadata else {},
+        "Metadata": {name: encoded_words.encode(value) for name, value in own.metadata.items()} if own.metadata else {},
     }
     if own.encryption is not None:
         members |= encryption.described(own.encryption)
