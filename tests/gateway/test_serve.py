@@ -90,6 +90,33 @@ def test_the_first_root_key_can_be_given(tmp_path: Path) -> None:
         cloud.stop()
 
 
+_ONLY_SECURE = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::kept/*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [(), ("--trust-loopback",)])
+def test_plain_http_is_secure_transport_only_where_the_machine_is_trusted(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    cloud = Cloud(tmp_path / "data", *options)
+    try:
+        s3 = cloud.root.client("s3")
+        s3.create_bucket(Bucket="kept")
+        s3.put_bucket_policy(Bucket="kept", Policy=json.dumps(_ONLY_SECURE))
+        if options:
+            s3.put_object(Bucket="kept", Key="a", Body=b"")
+        else:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                s3.put_object(Bucket="kept", Key="a", Body=b"")
+    finally:
+        cloud.stop()
+
+
 def test_data_is_the_owners_alone(cloud: Cloud) -> None:
     assert cloud.data.stat().st_mode & 0o077 == 0
     for path in cloud.data.iterdir():

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -18,7 +18,6 @@ from pileus.security.keyring import Keyring, put_sealing_key
 from pileus.security.messages import decode_message
 from pileus.security.policy.document import parse
 from pileus.security.principals import Principal, Session, service
-from pileus.security.request_values import safe_transport
 from pileus.services.context import Context
 from pileus.store.sqlite import SQLiteStore
 
@@ -353,15 +352,3 @@ def test_what_is_remembered_is_bounded(world: Any, monkeypatch: Any) -> None:
         )
         kept = sum(len(identity.decisions) for identity in world.here._identities.values())
         assert kept <= 10
-
-
-@pytest.mark.parametrize(
-    ("source_ip", "secure", "safe"),
-    [
-        ("10.0.0.9", False, False), ("10.0.0.9", True, True), ("127.0.0.1", False, True), ("::1", False, True),
-        ("", False, False),
-    ],
-)  # fmt: skip
-def test_transport_is_safe_over_tls_and_within_the_machine(source_ip: str, secure: bool, safe: bool) -> None:
-    request = SimpleNamespace(source_ip=source_ip, secure=secure)
-    assert safe_transport(cast(Any, request)) is safe

@@ -38,6 +38,13 @@ def up(
         Path | None, typer.Option(help="A PEM file with a certificate and its chain: the port speaks HTTPS.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, a PEM file.")] = None,
+    trust_loopback: Annotated[
+        bool,
+        typer.Option(
+            "--trust-loopback",
+            help="Take plain HTTP from this machine for secure transport (aws:SecureTransport), as TLS would be.",
+        ),
+    ] = False,
     blobs: Annotated[
         str,
         typer.Option(
@@ -68,6 +75,7 @@ def up(
         require_isolation=require_isolation,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        trust_loopback=trust_loopback,
         blobs=blobs,
     )
     with one_line():

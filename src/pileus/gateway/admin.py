@@ -87,7 +87,7 @@ async def _call(cloud: Cloud, authenticator: Authenticator, request: Request, na
             operation=name,
             received=cloud.clock.time(),
             source_ip=request.source_ip,
-            secure=request.secure,
+            secure=cloud.is_secure(request),
             headers=request.headers,
             host=request.host,
         )

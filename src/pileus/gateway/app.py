@@ -139,7 +139,7 @@ class Gateway:
             operation=name,
             received=self.cloud.clock.time(),
             source_ip=request.source_ip,
-            secure=request.secure,
+            secure=self.cloud.is_secure(request),
             user_agent=request.headers.get("user-agent", ""),
             headers=request.headers,
             host=request.host,

@@ -6,7 +6,6 @@ asks for it, since most requests are decided without any.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -39,16 +38,6 @@ def _flag(value: object) -> str:
     return "true" if value else "false"
 
 
-def safe_transport(request: Request) -> bool:
-    """Over TLS, or from the same machine: what crosses no network cannot be read on one."""
-    if request.secure:
-        return True
-    try:
-        return ipaddress.ip_address(request.source_ip).is_loopback
-    except ValueError:
-        return False
-
-
 def _federated_provider(principal: Principal) -> str | None:
     session = principal.session
     return session.web_identity.provider if session and session.web_identity else None
@@ -67,7 +56,7 @@ _GLOBAL: dict[str, Callable[[Request], Any]] = {
     "aws:currenttime": lambda request: iso(request.received),
     "aws:epochtime": lambda request: str(int(request.received)),
     "aws:sourceip": lambda request: request.source_ip if not request.via else None,
-    "aws:securetransport": lambda request: _flag(safe_transport(request)),
+    "aws:securetransport": lambda request: _flag(request.secure),
     "aws:useragent": lambda request: request.user_agent or None,
     "aws:referer": lambda request: request.headers.get("referer"),
     "aws:requestedregion": lambda request: request.region,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -11,6 +13,7 @@ from pileus.aws.clock import Clock
 from pileus.security.principals import Principal
 
 if TYPE_CHECKING:
+    from pileus.aws.http import Request
     from pileus.metering.meter import Meter
     from pileus.security.authorization import Authorizer
     from pileus.security.keyring import Keyring
@@ -34,8 +37,18 @@ class Settings:
     tls_certificate: Path | None = None
     """With `tls_key`: a PEM file with the certificate and its chain. The port then speaks HTTPS."""
     tls_key: Path | None = None
+    trust_loopback: bool = False
+    """Whether what comes from this machine counts as secure transport without TLS."""
     blobs: str = ""
     """Where large objects' contents are kept, if not under `data`: store.external_blobs.Place as an address."""
+
+
+@lru_cache(maxsize=1024)
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 Perform = Callable[["Context", "Shape"], Awaitable["Shape"]]
@@ -67,6 +80,10 @@ class Cloud:
         self.isolation: Callable[[], Awaitable[dict[str, Any]]] | None = None
         """Set by whoever runs functions: what keeps them apart, for the health page."""
         self._parts: dict[Callable[[Cloud], Any], Any] = {}
+
+    def is_secure(self, request: Request) -> bool:
+        """Whether aws:SecureTransport holds: over TLS, or within this machine where the cloud is told to trust that."""
+        return request.secure or (self.settings.trust_loopback and is_loopback(request.source_ip))
 
     def part(self, factory: Callable[[Cloud], T]) -> T:
         """What `factory` made of this cloud, made at the first call: a service's own state in memory (a pool, a

@@ -87,7 +87,7 @@ async def _answer(cloud: Cloud, name: FunctionName, config: UrlConfig, request: 
         operation="InvokeFunctionUrl",
         received=cloud.clock.time(),
         source_ip=request.source_ip,
-        secure=request.secure,
+        secure=cloud.is_secure(request),
         user_agent=request.headers.get("user-agent", ""),
         headers=request.headers,
         host=request.host,
