@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import socket
 import time
 from typing import Any
 
 import pytest
 
 from pileus.runtime import telemetry
+from pileus.runtime.interface import FunctionVersion, Logging
+from pileus.runtime.platform_log import Report
 from runtime_harness import Harness
 
 EXTENSION = """#!/usr/bin/env python3
@@ -95,11 +98,97 @@ def test_subscriptions_that_cannot_be_are_refused(isolated: Harness, watched: An
         if len(answers) == 4:
             break
         time.sleep(0.05)
-    assert [status for status, _ in answers] == [400, 400, 200, 403]
-    assert answers[0][1]["errorMessage"] == "the destination must be a port of sandbox.localdomain"
-    assert "timeoutMs" in answers[1][1]["errorMessage"]
+    assert [status for status, _ in answers] == [403, 400, 200, 403]
+    assert answers[0][1] == {
+        "errorType": "Telemetry.AccessDenied", "errorMessage": "Only 'sandbox.localdomain' hostname is supported.",
+    }  # fmt: skip
+    assert answers[1][1] == {
+        "errorType": "Telemetry.ValidationError", "errorMessage": "timeoutMs should be between 25 and 30000",
+    }  # fmt: skip
     assert answers[2][1] == "OK"
     assert answers[3][1]["errorType"] == "Telemetry.SubscriptionClosed"
+
+
+def test_whoever_wants_lines_over_tcp_is_sent_them() -> None:
+    """A destination of the TCP protocol, at a socket that is really listened at."""
+
+    async def main() -> list[dict[str, Any]]:
+        got = bytearray()
+        done = asyncio.Event()
+
+        async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            got.extend(await reader.read())
+            writer.close()
+            if b"platform.report" in got:
+                done.set()
+
+        async def opened() -> socket.socket:
+            connection = socket.socket()
+            connection.setblocking(False)
+            return connection
+
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        function = FunctionVersion("1", "r", "f", "1", "arn", "python3.11", "h", "role", "", "", Logging("g"))
+        telling = telemetry.Telemetry(function, opened, provisioned=False)
+        telling.initialising()
+        request = {
+            "schemaVersion": "2025-01-29", "types": ["platform", "function"],
+            "destination": {"protocol": "TCP", "port": port}, "buffering": {"timeoutMs": 25},
+        }  # fmt: skip
+        assert telling.subscribe("watcher", json.dumps(request).encode()) == (200, "OK")
+        telling.initialised(12.5)
+        telling.invoked("id", "trace")
+        telling.printed([(0, "printed\n")])
+        telling.answered(Report("id", 3.0, 3, 128, 20), 2)
+        async with asyncio.timeout(20):
+            await done.wait()
+        telling.close()
+        server.close()
+        return [json.loads(line) for line in got.splitlines()]
+
+    kinds = [event["type"] for event in asyncio.run(main())]
+    assert kinds[0] == "platform.initStart" and kinds[-1] == "platform.report"
+    assert {"platform.telemetrySubscription", "platform.initReport", "platform.start", "function"} < set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "kind"),
+    [
+        ({"destination": {"protocol": "TCP", "port": 8080}}, 200, ""),
+        ({"destination": {"protocol": "TCP", "URI": "tcp://sandbox.localdomain:8080"}}, 200, ""),
+        ({"destination": {"protocol": "TCP"}}, 400, "Telemetry.ValidationError"),
+        ({"destination": {"protocol": "HTTP", "port": 8080}}, 400, "Telemetry.ValidationError"),
+        ({"destination": {"protocol": "HTTP", "URI": "http://sandbox.localdomain"}}, 400, "Telemetry.ValidationError"),
+        ({"destination": {"protocol": "TCP", "port": 9001}}, 400, "Telemetry.ValidationError"),
+        ({"destination": {"protocol": "HTTP", "URI": "http://other:80/"}}, 403, "Telemetry.AccessDenied"),
+        ({"destination": {"protocol": "UDP", "port": 8080}}, 400, "Telemetry.DeserializationError"),
+        ({"types": []}, 400, "Telemetry.ValidationError"),
+        ({"types": ["nothing"]}, 400, "Telemetry.DeserializationError"),
+        ({"schemaVersion": "2020-08-15"}, 400, "Telemetry.DeserializationError"),
+        ({"buffering": {"maxItems": 1}}, 400, "Telemetry.ValidationError"),
+    ],
+)
+def test_a_subscription_is_what_lambda_takes_for_one(change: dict[str, Any], status: int, kind: str) -> None:
+    async def main() -> tuple[int, Any]:
+        function = FunctionVersion("1", "r", "f", "1", "arn", "python3.11", "h", "role", "", "", Logging("g"))
+        telling = telemetry.Telemetry(function, lambda: asyncio.Future(), provisioned=False)
+        request = {"schemaVersion": "2022-12-13", "types": ["platform"], **change}
+        request.setdefault("destination", {"protocol": "HTTP", "URI": "http://sandbox.localdomain:8080"})
+        answer = telling.subscribe("watcher", json.dumps(request).encode())
+        telling.close()
+        return answer
+
+    found, body = asyncio.run(main())
+    assert (found, body["errorType"] if kind else body) == (status, kind or "OK")
+
+
+def test_a_sandbox_without_a_network_has_no_telemetry() -> None:
+    async def main() -> tuple[int, Any]:
+        function = FunctionVersion("1", "r", "f", "1", "arn", "python3.11", "h", "role", "", "", Logging("g"))
+        return telemetry.Telemetry(function, None, provisioned=False).subscribe("watcher", b"{}")
+
+    assert asyncio.run(main())[0] == 202
 
 
 def test_a_flood_is_bounded_and_reported() -> None:

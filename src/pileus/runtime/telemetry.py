@@ -11,7 +11,7 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,19 +29,25 @@ Opener = Callable[[], Awaitable[socket.socket]]
 
 
 class _Destination(msgspec.Struct):
-    uri: str = msgspec.field(name="URI")
     protocol: Literal["HTTP", "TCP"]
+    uri: str = msgspec.field(name="URI", default="")
+    port: int = 0
+    """What TCP needs instead of a URI."""
 
 
 class _Buffering(msgspec.Struct, rename="camel"):
-    max_items: Annotated[int, msgspec.Meta(ge=1000, le=10_000)] = 1000
-    max_bytes: Annotated[int, msgspec.Meta(ge=262_144, le=1_048_576)] = 262_144
-    timeout_ms: Annotated[int, msgspec.Meta(ge=25, le=30_000)] = 1000
+    max_items: int = 1000
+    max_bytes: int = 262_144
+    timeout_ms: int = 1000
+
+
+_BOUNDS = {"maxItems": (1000, 10_000), "maxBytes": (262_144, 1_048_576), "timeoutMs": (25, 30_000)}
+_RUNTIME_API_PORT = 9001
 
 
 class _Request(msgspec.Struct, rename="camel"):
     schema_version: Literal["2022-07-01", "2022-12-13", "2025-01-29"]
-    types: Annotated[list[Literal["platform", "function", "extension"]], msgspec.Meta(min_length=1)]
+    types: list[Literal["platform", "function", "extension"]]
     destination: _Destination
     buffering: _Buffering = msgspec.field(default_factory=_Buffering)
 
@@ -142,23 +148,20 @@ class Telemetry:
 
     def subscribe(self, name: str, body: bytes) -> tuple[int, Any]:
         """The status and the document to answer with."""
-        if self._opener is None:
-            return _refused(
-                403, "NotSupported", "Telemetry needs a sandbox with a network of its own, which this machine has not."
-            )
+        if self._opener is None:  # as AWS's runtime interface emulator answers, which has no telemetry
+            return _refused(202, "NotSupported", "Telemetry API is not supported")
         if self._early is None:
             return _refused(403, "SubscriptionClosed", "Telemetry API subscription is closed already")
         try:
             request = _decode(body)
-            place = urlsplit(request.destination.uri)
-            port = place.port
         except (msgspec.MsgspecError, ValueError) as error:
-            return _refused(400, "InvalidRequest", str(error))
-        if place.hostname not in (HOST, "sandbox") or not port:
-            return _refused(400, "InvalidRequest", f"the destination must be a port of {HOST}")
-        path = (place.path or "/") + (f"?{place.query}" if place.query else "")
-        if not path.isascii() or not path.isprintable() or " " in path:
-            return _refused(400, "InvalidRequest", "the destination's path is malformed")
+            return _refused(400, "DeserializationError", str(error))
+        try:
+            port, path = _place(request)
+        except PermissionError as error:
+            return _refused(403, "AccessDenied", str(error))
+        except ValueError as error:
+            return _refused(400, "ValidationError", str(error))
         subscriber = _Subscriber(request, port, path, self._opener)
         self._subscribers.append(subscriber)
         for kind, event in self._early:
@@ -222,6 +225,29 @@ class Telemetry:
         for subscriber in self._subscribers:
             subscriber.close()
         self._subscribers = []
+
+
+def _place(request: _Request) -> tuple[int, str]:
+    """The port and the path that events go to. Raises ValueError for what is not valid, PermissionError for what is
+    not there for extensions."""
+    if not request.types:
+        raise ValueError("types should not be empty")
+    for name, value in msgspec.to_builtins(request.buffering).items():
+        low, high = _BOUNDS[name]
+        if not low <= value <= high:
+            raise ValueError(f"{name} should be between {low} and {high}")
+    place = urlsplit(request.destination.uri)
+    port = request.destination.port or place.port or 0
+    if place.netloc and place.hostname not in (HOST, "sandbox"):
+        raise PermissionError(f"Only '{HOST}' hostname is supported.")
+    if not 0 < port < 65_536 or (request.destination.protocol == "HTTP" and not place.port):
+        raise ValueError("URI port is not provided")
+    if port == _RUNTIME_API_PORT:
+        raise ValueError(f"port {port} is reserved")
+    path = (place.path or "/") + (f"?{place.query}" if place.query else "")
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise ValueError("the destination's path is malformed")
+    return port, path
 
 
 def _refused(status: int, kind: str, message: str) -> tuple[int, Any]:
