@@ -75,6 +75,8 @@ def test_only_who_exists_can_be_named(functions: Any) -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
     calls: tuple[Callable[[], Any], ...] = (
         lambda: functions.client.add_permission(**add, Principal=absent),
+        lambda: functions.client.add_permission(**add, Principal="999999999999"),
+        lambda: functions.client.add_permission(**add, Principal="arn:aws:iam::999999999999:root"),
         lambda: functions.client.put_resource_policy(ResourceArn=arn, Policy=document),
     )
     for call in calls:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from pileus.aws.errors import AWSError, option_not_implemented
+from pileus.security.accounts import ACCOUNTS
 from pileus.security.identities import entity_of_arn
 from pileus.security.policy.document import parse as parse_policy
 from pileus.services.context import Context
@@ -34,6 +35,7 @@ from pileus.store.interface import Reader, Transaction
 
 _SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com|amazon\.com|alexa\.amazon\.com)(\.cn)?")
 _ACCOUNT = re.compile(r"\d{12}")
+_ROOT = re.compile(r"(?:arn:aws:iam::)?(\d{12})(?::root)?")
 _ENTITY = re.compile(r"arn:aws:iam::\d{12}:(user|role)/.+")
 
 
@@ -204,12 +206,18 @@ def _aws_principal(who: str) -> str:
 
 
 def check_principals(reader: Reader, statements: list[dict[str, Any]]) -> None:
-    """Only users and roles that exist can be named, as in every policy that is attached to a resource on AWS."""
+    """Only accounts, users and roles that exist can be named, as in every policy that is attached to a resource on
+    AWS."""
     for statement in statements:
         element = statement.get("Principal")
         named = element.get("AWS") if isinstance(element, dict) else None
         for who in named if isinstance(named, list) else [named]:
-            if isinstance(who, str) and _ENTITY.fullmatch(who) and entity_of_arn(reader, who) is None:
+            if not isinstance(who, str):
+                continue
+            account = _ROOT.fullmatch(who)
+            if account and ACCOUNTS.get(reader, account[1]) is None:
+                raise _invalid_principal()
+            if _ENTITY.fullmatch(who) and entity_of_arn(reader, who) is None:
                 raise _invalid_principal()
 
 
