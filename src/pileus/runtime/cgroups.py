@@ -288,33 +288,63 @@ def _kill_and_remove(parent: Path) -> int:
 
 def find(name: str) -> Groups | None:
     """The machine's control groups where this process may make some, below `name`; None where it may not."""
-    return _find_v1(name) or _find_v2(name)
+    try:
+        own = Path("/proc/self/cgroup").read_text()
+    except OSError:
+        return None
+    return _find_v1(name, own) or _find_v2(name, own)
 
 
-def _find_v1(name: str) -> Groups | None:
-    own: dict[str, str] = {}
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            own.update((controller, path) for controller in controllers.split(",") if controller)
+def _find_v1(name: str, own: str) -> Groups | None:
+    paths: dict[str, str] = {}
+    for line in own.splitlines():
+        _, controllers, path = line.split(":", 2)
+        paths.update((controller, path) for controller in controllers.split(",") if controller)
     roots: dict[str, Path] = {}
     for controller in _V1_CONTROLLERS:
-        if controller in own:
-            root = Path(f"/sys/fs/cgroup/{controller}{own[controller]}")
+        if controller in paths:
+            root = Path(f"/sys/fs/cgroup/{controller}{paths[controller]}")
             if os.access(root, os.W_OK) and (root / "cgroup.procs").exists():
                 roots[controller] = root
     return _V1Groups(name, roots) if "memory" in roots else None
 
 
-def _find_v2(name: str) -> Groups | None:
+def _find_v2(name: str, own: str, mount: Path = Path("/sys/fs/cgroup")) -> Groups | None:
+    """A group with processes in it cannot have controllers for its children ("no internal process constraint"): so it
+    is the one above that has ours, or else this process leaves the own group for one below."""
+    path = next((line[3:] for line in own.splitlines() if line.startswith("0::")), None)
+    if path is None:
+        return None
+    root = mount / path.lstrip("/")
+    for candidate in (root, root.parent) if root != mount else (root,):
+        groups = _usable(name, candidate)
+        if groups is not None:
+            return groups
+    return _usable(name, root) if _vacate(root) else None
+
+
+def _usable(name: str, root: Path) -> Groups | None:
+    if not (root / "cgroup.controllers").exists() or not os.access(root, os.W_OK):
+        return None
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            if line.startswith("0::"):
-                root = Path("/sys/fs/cgroup" + line[3:])
-                # A group with processes in it cannot have controllers for its children: use the one above.
-                for candidate in (root, root.parent):
-                    if (candidate / "cgroup.controllers").exists() and os.access(candidate, os.W_OK):
-                        groups = _V2Groups(name, candidate)
-                        if "memory" in groups.controllers:
-                            return groups
+        groups = _V2Groups(name, root)
+        if "memory" in groups.controllers:
+            return groups
+        _remove(root / name)
     return None
+
+
+def _vacate(root: Path) -> bool:
+    """Whether all processes of a group could be moved into one below it: where it was made for Pileus, as a service's
+    (`Delegate=yes`) or a container's is, and nobody of another session is in it."""
+    with contextlib.suppress(OSError):
+        processes = (root / "cgroup.procs").read_text().split()
+        if not processes or any(os.getsid(int(process) or 1) != os.getsid(0) for process in processes):
+            return False
+        below = root / "pileus-main"
+        below.mkdir(exist_ok=True)
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                _write(below / "cgroup.procs", process)
+        return True
+    return False
