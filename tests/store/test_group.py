@@ -9,6 +9,7 @@ import apsw
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pileus.store import watch
 from pileus.store.group import GET, Group, pairs
 from pileus.store.sqlite import _SCHEMA
 
@@ -50,6 +51,30 @@ def _take(change: Any, model: dict[bytes, bytes], step: tuple[Any, ...]) -> None
             for key, value in change.range(start, b"e"):
                 change.put(key, value + b"+")
                 model[key] = value + b"+"
+
+
+def test_it_is_told_whether_a_watched_key_was_written(monkeypatch: Any) -> None:
+    monkeypatch.setattr(watch, "_prefixes", (b"w",))
+    with contextlib.closing(apsw.Connection(":memory:")) as connection:
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        for watched, steps in (
+            (False, [("put", b"a", b"1"), ("delete_range", b"b", b"c")]),
+            (True, [("put", b"w1", b"1")]),
+            (True, [("delete", b"w1")]),
+            (True, [("put", b"w1", b"1"), ("delete_range", b"b", b"c")]),
+            (True, [("put", b"w1", b"1"), ("range", b"a", b"z", False)]),
+            (True, [("delete_range", b"v", b"x")]),
+        ):
+            group = Group(connection)
+            change = group.change()
+            for name, *arguments in steps:
+                found = getattr(change, name)(*arguments[:2])
+                if name == "range":
+                    assert list(found)
+            change.keep()
+            group.flush()
+            assert group.watched is watched, steps
 
 
 @given(before=st.dictionaries(_KEYS, _VALUES), changes=_CHANGES)

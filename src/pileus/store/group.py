@@ -8,7 +8,7 @@ a savepoint of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import apsw
@@ -72,12 +72,16 @@ class Group:
             self._known.clear()
         self._known.update(written)
         self.pages += pages
-        self.watched = self.watched or forget or any(map(is_watched, written))
+        self.note(written)
+
+    def note(self, written: Iterable[bytes]) -> None:
+        """Keys that were written."""
+        self.watched = self.watched or any(map(is_watched, written))
 
     def flush(self) -> None:
         if self._unwritten:
             self.pages += write(self._connection, self._unwritten)
-            self.watched = self.watched or any(map(is_watched, self._unwritten))
+            self.note(self._unwritten)
             self._unwritten = {}
 
 
@@ -125,8 +129,9 @@ class Change:
         self._save()
         self._connection.execute(_DELETE_RANGE, (start, end))
         self._pages += 1 + self._connection.changes()
-        self._settled = {}
         self._blind = True
+        self._group.note(self._settled)
+        self._settled = {}
         if overlaps(start, end):
             self._group.watched = True
 
