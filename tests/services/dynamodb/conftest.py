@@ -38,7 +38,7 @@ def definition(name: str, keys: str = "p:S", **options: Any) -> dict[str, Any]:
                     "IndexName": index,
                     "KeySchema": [
                         {"AttributeName": key, "KeyType": kind}
-                        for key, kind in zip(own, ("HASH", "RANGE"), strict=False)
+                        for key, kind in zip(own, ("HASH", "RANGE", "RANGE"), strict=False)
                     ],
                     "Projection": {"ProjectionType": projection or "ALL"},
                 }

@@ -170,6 +170,12 @@ def test_a_resource_policy_opens_a_table_to_another_account(cloud: Any, database
         ],
     }
     revision = database.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy))["RevisionId"]
+    again = database.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy))["RevisionId"]
+    assert again == revision, "the same policy is no change"
+    with pytest.raises(ClientError, match=f"revision id 1, but the policy .* {table} has revision id {revision}[.]"):
+        database.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy), ExpectedRevisionId="1")
+    with pytest.raises(ClientError, match=f"expecting none .* {table}, but a policy exists .* {revision}[.]"):
+        database.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy), ExpectedRevisionId="NO_POLICY")
     assert database.get_resource_policy(ResourceArn=arn)["RevisionId"] == revision
     assert visitor.get_item(TableName=arn, Key={"p": {"S": "mine"}})["Item"]["p"] == {"S": "mine"}
     with pytest.raises(ClientError, match="AccessDenied"):

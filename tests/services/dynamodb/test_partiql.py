@@ -129,3 +129,11 @@ def test_what_is_selected_inside_documents_has_the_name_of_the_last_part(databas
     assert run(database, statement)["Items"] == [expected]
     responses = database.batch_execute_statement(Statements=[{"Statement": f"{statement} WHERE p = 'k'"}])
     assert responses["Responses"][0]["Item"] == expected
+
+
+def test_writes_answer_no_items_and_an_unknown_index_is_said_so(database: Any, table: str) -> None:
+    assert run(database, f"INSERT INTO \"{table}\" VALUE {{'p':'a'}}")["Items"] == []
+    assert run(database, f"UPDATE \"{table}\" SET x = 1 WHERE p = 'a'")["Items"] == []
+    with pytest.raises(ClientError) as caught:
+        run(database, f'SELECT * FROM "{table}"."absent"')
+    assert caught.value.response["Error"]["Message"] == "The table does not have the specified index"

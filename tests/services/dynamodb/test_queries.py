@@ -183,3 +183,21 @@ def test_faults_have_dynamodb_s_words(database: Any, numbers: str, options: dict
     with pytest.raises(ClientError) as caught:
         database.query(TableName=numbers, **options)
     assert caught.value.response["Error"]["Message"] == message
+
+
+def test_keys_of_several_attributes_by_the_parameters_from_before_expressions(database: Any, make_table: Any) -> None:
+    name = make_table(indexes={"index": "g:S a:S b:S"})
+    for number in "123":
+        item = {"p": number, "g": "g", "a": "a", "b": number}
+        database.put_item(TableName=name, Item={each: {"S": text} for each, text in item.items()})
+
+    def query(**conditions: tuple[str, str]) -> Any:
+        given = {
+            each: {"ComparisonOperator": operator, "AttributeValueList": [{"S": text}]}
+            for each, (operator, text) in conditions.items()
+        }
+        return database.query(TableName=name, IndexName="index", KeyConditions=given)
+
+    assert query(g=("EQ", "g"), a=("EQ", "a"), b=("GT", "1"))["Count"] == 2
+    with pytest.raises(ClientError, match="Query condition missed key schema element: a"):
+        query(g=("EQ", "g"), b=("GT", "1"))

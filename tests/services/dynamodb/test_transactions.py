@@ -79,3 +79,11 @@ def test_reads_are_of_one_moment_and_cost_double(database: Any, table: str) -> N
 def test_one_item_once(database: Any, table: str) -> None:
     with pytest.raises(ClientError, match="Transaction request cannot include multiple operations on one item"):
         database.transact_write_items(TransactItems=[put(table, "a", 1), put(table, "a", 2)])
+
+
+def test_an_empty_key_is_a_fault_of_the_request(database: Any, table: str) -> None:
+    """Unlike one of another type, which cancels its action."""
+    for key, code in (({"S": ""}, "ValidationException"), ({"N": "1"}, "TransactionCanceledException")):
+        with pytest.raises(ClientError) as caught:
+            database.transact_write_items(TransactItems=[{"Delete": {"TableName": table, "Key": {"p": key}}}])
+        assert caught.value.response["Error"]["Code"] == code

@@ -92,5 +92,17 @@ def test_csv_types_the_keys_and_counts_errors(database: Any, owner: Any, bucket:
 
 def test_a_bucket_that_is_not_there_fails_the_import(database: Any) -> None:
     name, description = import_(database, f"bucket-{secrets.token_hex(6)}", prefix="", InputFormat="DYNAMODB_JSON")
-    assert (description["ImportStatus"], description["FailureCode"]) == ("FAILED", "NoSuchBucket")
+    assert (description["ImportStatus"], description["FailureCode"]) == ("FAILED", "S3NoSuchBucket")
+    assert description["FailureMessage"] == "The specified bucket does not exist"
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        database.describe_table(TableName=name)
+
+
+def test_what_is_an_item_is_imported_whatever_else_is_there(database: Any, owner: Any, bucket: str) -> None:
+    lines = b'{"Item":{"p":{"S":"a"}}}{"Item":{"p":{"S":"b"}}} {"Item":{"p":{"S":"c"}}}\n{"p":{"S":"d"}}\n[1]{\n'
+    owner.client("s3").put_object(Bucket=bucket, Key="mixed/data", Body=lines)
+    name, description = import_(database, bucket, prefix="mixed/", InputFormat="DYNAMODB_JSON")
+    assert (description["ProcessedItemCount"], description["ImportedItemCount"], description["ErrorCount"]) == (6, 3, 3)
+    assert (description["ImportStatus"], description["FailureCode"]) == ("FAILED", "ItemValidationError")
+    assert sorted(item["p"]["S"] for item in database.scan(TableName=name)["Items"]) == ["a", "b", "c"]
     database.delete_table(TableName=name)

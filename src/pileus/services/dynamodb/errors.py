@@ -29,6 +29,14 @@ def invalid_parameters(message: str) -> AWSError:
     return AWSError("ValidationException", f"One or more parameter values were invalid: {message}")
 
 
+class EmptyKeyError(AWSError):
+    """A key attribute without a character or byte. In a transaction it is no reason of one action to be cancelled, but
+    a fault of the request: recorded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
 class DuplicatesError(AWSError):
     """A set of strings that has one twice. `quoted` is how `detected` says it."""
 

@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataImport.Ho
 from __future__ import annotations
 
 import csv
+import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -16,7 +18,7 @@ import orjson
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.services.client import Client
 from pileus.services.context import Cloud, Context
-from pileus.services.dynamodb import jobs, service, transfers
+from pileus.services.dynamodb import cleaning, jobs, service, transfers
 from pileus.services.dynamodb.access import everything, table_access
 from pileus.services.dynamodb.catalog import Catalog
 from pileus.services.dynamodb.descriptions import moment
@@ -28,6 +30,12 @@ from pileus.services.dynamodb.values import MAX_ITEM_SIZE, Item, check_item
 from pileus.services.operation import Access, Shape
 from pileus.store.interface import Transaction
 
+_NOT_ALL = (
+    "Some of the items failed validation checks and were not imported. Please check CloudWatch error logs for more "
+    "details."
+)
+_SPACE = re.compile(r"\s*")
+_decode_json = json.JSONDecoder().raw_decode
 _PIECE = 200
 _LONGEST_LINE = 4 << 20
 _READ = 1 << 20
@@ -72,22 +80,59 @@ async def _import(cloud: Cloud, arguments: dict[str, Any]) -> None:
     if transfer is None:
         return
     transfer.items = transfer.processed = transfer.size = transfer.errors = 0
+    readable = True
     try:
         await _read_all(cloud, transfer)
+    except S3Error as error:
+        readable = False
+        _fail(transfer, f"S3{error.code}", error.message)
     except AWSError as error:
-        transfer.status, transfer.failure_code, transfer.failure = "FAILED", error.code, error.message
+        _fail(transfer, error.code, error.message)
     else:
         transfer.status = "COMPLETED"
+        if transfer.errors:
+            _fail(transfer, "ItemValidationError", _NOT_ALL)
     transfer.ended = cloud.clock.time()
     await transfers.save(cloud, transfer)
-    await cloud.store.transact(lambda tx: finish(cloud, tx, transfer.where, transfer.number))
+    now = transfer.ended
+    await cloud.store.transact(
+        lambda tx: (
+            finish(cloud, tx, transfer.where, transfer.number)
+            if readable or transfer.items
+            else _withdraw(cloud, tx, transfer, now)
+        )
+    )
+
+
+def _fail(transfer: Transfer, code: str, message: str) -> None:
+    transfer.status, transfer.failure_code, transfer.failure = "FAILED", code, message
+
+
+def _withdraw(cloud: Cloud, tx: Transaction, transfer: Transfer, now: float) -> None:
+    """A table that nothing could be read for is not left behind."""
+    table = cloud.part(Catalog).find(tx, *transfer.where)
+    if table is not None and table.record.number == transfer.number:
+        tx.delete(table.store_key)
+        cleaning.discard(tx, table, now)
+
+
+class S3Error(AWSError):
+    """What S3 said."""
+
+
+async def _ask(s3: Client, operation: str, request: Shape) -> Shape:
+    """Raises S3Error."""
+    try:
+        return await s3.call("s3", operation, request)
+    except AWSError as error:
+        raise S3Error(error.code, error.message) from None
 
 
 async def _read_all(cloud: Cloud, transfer: Transfer) -> None:
     s3 = cloud.client(transfer.principal, region=transfer.region)
     source = transfer.request["S3BucketSource"]
     async for key in _keys(s3, source):
-        answer = await s3.call("s3", "GetObject", {"Bucket": source["S3Bucket"], "Key": key, **_owner(source)})
+        answer = await _ask(s3, "GetObject", {"Bucket": source["S3Bucket"], "Key": key, **_owner(source)})
         pieces = _pieces(answer["Body"])
         if transfer.request.get("InputCompressionType") == "GZIP":
             pieces = _unzipped(pieces)
@@ -123,7 +168,7 @@ async def _put(cloud: Cloud, transfer: Transfer, records: list[bytes]) -> None:
 async def _keys(s3: Client, source: Shape) -> AsyncIterator[str]:
     request: Shape = {"Bucket": source["S3Bucket"], "Prefix": source.get("S3KeyPrefix") or "", **_owner(source)}
     while True:
-        page = await s3.call("s3", "ListObjectsV2", request)
+        page = await _ask(s3, "ListObjectsV2", request)
         for entry in page.get("Contents") or ():
             name = entry["Key"].rpartition("/")[2]
             # An export's folder can be given as it is: what is not data is left out.
@@ -182,8 +227,9 @@ async def _parsed(lines: AsyncIterator[bytes], transfer: Transfer) -> AsyncItera
             continue
         transfer.size += len(line)
         if not reading_csv:
-            transfer.processed += 1
-            yield _json_item(line)
+            for item in _json_items(line):
+                transfer.processed += 1
+                yield item
             continue
         for row in _rows(line, options.get("Delimiter") or ","):
             if header is None:
@@ -197,11 +243,29 @@ def _rows(line: bytes, delimiter: str) -> Iterator[list[str]]:
     yield from csv.reader([line.decode("utf-8", "replace").rstrip("\r")], delimiter=delimiter)
 
 
-def _json_item(line: bytes) -> Item | None:
+def _json_items(line: bytes) -> Iterator[Item | None]:
+    """Usually one; DynamoDB also takes several that stand one after the other. None for what is no item."""
     try:
-        item = orjson.loads(line)["Item"]
-    except (ValueError, KeyError, TypeError):
-        return None
+        yield _item_of(orjson.loads(line))
+    except ValueError:
+        yield from _one_after_the_other(line.decode("utf-8", "replace"))
+
+
+def _one_after_the_other(text: str) -> Iterator[Item | None]:
+    position = 0
+    while position < len(text):
+        try:
+            value, position = _decode_json(text, position)
+        except (ValueError, RecursionError):
+            yield None
+            return
+        yield _item_of(value)
+        space = _SPACE.match(text, position)
+        position = space.end() if space else position
+
+
+def _item_of(value: Any) -> Item | None:
+    item = value.get("Item") if isinstance(value, dict) else None
     return item if isinstance(item, dict) else None
 
 

@@ -43,7 +43,7 @@ def from_legacy(parameter: dict[str, Any]) -> Conditions:
         values = condition.get("AttributeValueList") or []
         _check_values(condition["ComparisonOperator"], values)
         conditions[name] = KeyCondition(condition["ComparisonOperator"], values)
-    if len(conditions) not in (1, 2):
+    if not conditions:
         raise validation(_ONE_OR_TWO)
     return conditions
 
@@ -142,7 +142,7 @@ def check(conditions: Conditions, keys: Keys, start: Item | None = None) -> None
             raise validation("Query key condition not supported")
         if condition.operator != "BEGINS_WITH":
             for value in condition.values:
-                check_key_value(name, kind, value[kind], partition, "were invalid: ")
+                check_key_value(name, kind, value[kind], partition)
         ranged = not partition and condition.operator != "EQ"
     unknown = [name for name in conditions if name not in keys.names]
     if unknown:
@@ -168,8 +168,10 @@ def _check_multi(conditions: Conditions, keys: Keys) -> None:
     given = [conditions.get(name) for name, _ in keys.sort]
     while given and given[-1] is None:
         given.pop()
-    for condition in given[:-1]:
-        if condition is None or condition.operator != "EQ":
+    for (name, _), condition in zip(keys.sort, given[:-1], strict=False):
+        if condition is None:
+            raise validation(f"Query condition missed key schema element: {name}")
+        if condition.operator != "EQ":
             raise validation(
                 "Query key condition not supported: RANGE key attributes must be given from left to right, "
                 "and all but the last must have an equality condition"

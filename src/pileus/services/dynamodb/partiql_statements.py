@@ -248,6 +248,8 @@ async def _select(context: Context, request: Shape, select: Select) -> Shape:
     keys = plan.keys if plan is not None else table.keys
     reading_request: Shape = {"TableName": select.table}
     if select.index:
+        if plan is None:
+            raise validation("The table does not have the specified index")
         reading_request["IndexName"] = select.index
     for parameter in ("ConsistentRead", "Limit", "ReturnConsumedCapacity"):
         if request.get(parameter) is not None:
@@ -334,10 +336,8 @@ def _insert(statement: Insert) -> Callable[[Table], Write]:
 
 def _answer(statement: Insert | Update | Delete, write: Write, branches: dict[str | int, Any]) -> Shape:
     returning = "NONE" if isinstance(statement, Insert) else statement.returning
-    if returning == "NONE":
-        return {}
     record = write.old if returning.endswith("OLD") else write.new
-    if record is None:
+    if returning == "NONE" or record is None:
         return {"Items": []}
     if returning.startswith("ALL"):
         return {"Items": [Fragment(record[4:])]}

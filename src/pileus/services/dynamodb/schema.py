@@ -17,7 +17,7 @@ import orjson
 
 from pileus.aws.arn import arn
 from pileus.services.dynamodb import numbers
-from pileus.services.dynamodb.errors import invalid_parameters, key_mismatch, validation
+from pileus.services.dynamodb.errors import EmptyKeyError, invalid_parameters, key_mismatch, validation
 from pileus.services.dynamodb.values import Item, Value, type_of
 from pileus.store import watch
 from pileus.store.keys import pack
@@ -267,7 +267,7 @@ class Table:
                 raise invalid_parameters(f"Missing the key {name} in the item")
             if kind not in value:
                 raise invalid_parameters(f"Type mismatch for key {name} expected: {kind} actual: {type_of(value)}")
-            check_key_value(name, kind, value[kind], partition, "are not valid. ")
+            check_key_value(name, kind, value[kind], partition)
             partition = False
         if self._index_keys:
             self.check_index_keys(item)
@@ -286,7 +286,7 @@ class Table:
         for plan in self.indexes:
             for place, (name, kind) in enumerate(plan.keys.attributes):
                 if name in item and kind != "N":
-                    check_key_value(name, kind, item[name][kind], place < len(plan.keys.partition), "")
+                    check_key_value(name, kind, item[name][kind], place < len(plan.keys.partition))
 
 
 def _empty_index_key(name: str, kind: str, index: str) -> Exception:
@@ -309,17 +309,17 @@ def check_key_attribute(given: Any, name: str, kind: str, partition: bool) -> No
     if value is None or kind not in value:
         raise key_mismatch()
     if kind != "N":
-        check_key_value(name, kind, value[kind], partition, "were invalid: ")
+        check_key_value(name, kind, value[kind], partition)
 
 
-def check_key_value(name: str, kind: str, content: str, partition: bool, wording: str) -> None:
+def check_key_value(name: str, kind: str, content: str, partition: bool) -> None:
     """Neither empty nor too long."""
     if kind == "N":
         return
     if not content:
         noun = "string" if kind == "S" else "binary"
-        raise validation(
-            f"One or more parameter values {wording}"
+        raise EmptyKeyError(
+            "One or more parameter values are not valid. "
             f"The AttributeValue for a key attribute cannot contain an empty {noun} value. Key: {name}"
         )
     length = len(content.encode()) if kind == "S" else len(a2b_base64(content))

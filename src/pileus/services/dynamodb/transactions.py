@@ -22,7 +22,7 @@ from pileus.services.dynamodb.access import common_keys, default_select, leading
 from pileus.services.dynamodb.batches import add_capacities
 from pileus.services.dynamodb.capacity import Consumption, read_units
 from pileus.services.dynamodb.catalog import open_table
-from pileus.services.dynamodb.errors import validation
+from pileus.services.dynamodb.errors import EmptyKeyError, validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.items import Update, collection_metrics, prepare_delete, prepare_put, update_write
 from pileus.services.dynamodb.mentions import mentioned
@@ -227,7 +227,7 @@ async def perform(
             try:
                 writes.append(make(table))
             except AWSError as error:
-                if error.code != "ValidationException":
+                if error.code != "ValidationException" or isinstance(error, EmptyKeyError):
                     raise
                 raise cancelled(_reasons(len(prepared), number, "ValidationError", error.message)) from None
         if len({write.key for write in writes}) != len(writes):
