@@ -58,18 +58,19 @@ def test_it_is_told_whether_a_watched_key_was_written(monkeypatch: Any) -> None:
     with contextlib.closing(apsw.Connection(":memory:")) as connection:
         for statement in _SCHEMA:
             connection.execute(statement)
-        for watched, steps in (
+        cases: tuple[tuple[bool, list[tuple[str, bytes] | tuple[str, bytes, bytes]]], ...] = (
             (False, [("put", b"a", b"1"), ("delete_range", b"b", b"c")]),
             (True, [("put", b"w1", b"1")]),
             (True, [("delete", b"w1")]),
             (True, [("put", b"w1", b"1"), ("delete_range", b"b", b"c")]),
-            (True, [("put", b"w1", b"1"), ("range", b"a", b"z", False)]),
+            (True, [("put", b"w1", b"1"), ("range", b"a", b"z")]),
             (True, [("delete_range", b"v", b"x")]),
-        ):
+        )
+        for watched, steps in cases:
             group = Group(connection)
             change = group.change()
             for name, *arguments in steps:
-                found = getattr(change, name)(*arguments[:2])
+                found = getattr(change, name)(*arguments)
                 if name == "range":
                     assert list(found)
             change.keep()
