@@ -201,3 +201,11 @@ def test_keys_of_several_attributes_by_the_parameters_from_before_expressions(da
     assert query(g=("EQ", "g"), a=("EQ", "a"), b=("GT", "1"))["Count"] == 2
     with pytest.raises(ClientError, match="Query condition missed key schema element: a"):
         query(g=("EQ", "g"), b=("GT", "1"))
+
+
+def test_an_index_of_the_tables_own_keys_limits_their_length(database: Any, make_table: Any) -> None:
+    name = make_table("p:S c:S", indexes={"turned": "c:S p:S"})
+    with pytest.raises(
+        ClientError, match="Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+    ):
+        database.put_item(TableName=name, Item={"p": {"S": "x" * 1025}, "c": {"S": "c"}})

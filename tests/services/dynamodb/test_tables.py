@@ -114,6 +114,8 @@ def test_an_index_is_filled_with_what_was_there(database: Any, table: str) -> No
         ({"KeySchema": [{"AttributeName": "x", "KeyType": "HASH"}]}, "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [x], AttributeDefinitions: [p]"),
         ({"KeySchema": [{"AttributeName": "p", "KeyType": "RANGE"}]}, "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"),
         ({"GlobalSecondaryIndexes": []}, "One or more parameter values were invalid: List of GlobalSecondaryIndexes is empty"),
+        ({"WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 3_000}}, "One or more parameter values were invalid: Requested WriteUnitsPerSecond for WarmThroughput for table is lower than initial throughput for OnDemand"),
+        ({"StreamSpecification": {"StreamEnabled": False, "StreamViewType": "NEW_IMAGE"}}, "One or more parameter values were invalid: Table is being created with a stream disabled, UpdateViewType should not be specified"),
         ({"TableName": "ab"}, "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3"),
     ],
 )  # fmt: skip
@@ -127,6 +129,11 @@ def test_an_encryption_key_is_refused_not_ignored(database: Any) -> None:
     with pytest.raises(ClientError) as caught:
         database.create_table(**create(unique(), SSESpecification={"Enabled": True, "SSEType": "KMS"}))
     assert caught.value.response["Error"]["Code"] == "NotImplemented"
+    assert "Leave it out or say Enabled false" in caught.value.response["Error"]["Message"], "what to do instead"
+    name = unique()
+    database.create_table(**create(name, SSESpecification={"Enabled": False}))
+    assert "SSEDescription" not in database.describe_table(TableName=name)["Table"]
+    database.delete_table(TableName=name)
 
 
 def test_time_to_live_deletes_what_has_expired(database: Any, owner: Any, make_table: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pileus.aws.errors import option_not_implemented
 from pileus.services.dynamodb.catalog import check_name
 from pileus.services.dynamodb.errors import invalid_parameters, validation
-from pileus.services.dynamodb.schema import Index, Throughput
+from pileus.services.dynamodb.schema import INITIAL_UNITS, Index, Throughput
 from pileus.services.operation import Shape
 
 MOST_UNITS = 1_000_000_000_000
@@ -165,12 +165,23 @@ def global_index(shape: Shape, types: dict[str, Any], billing: str) -> Index:
         throughput = throughput_of(given)
     return Index(
         name, 0, True, partition, sort, projection, attributes, throughput=throughput,
-        on_demand=_units(shape.get("OnDemandThroughput")), warm=_units(shape.get("WarmThroughput")),
+        on_demand=_units(shape.get("OnDemandThroughput")), warm=warm(shape, f"index {name}", billing),
     )  # fmt: skip
 
 
 def _units(shape: Shape | None) -> dict[str, int]:
     return {name: value for name, value in (shape or {}).items() if isinstance(value, int)}
+
+
+def warm(shape: Shape, what: str, billing: str) -> dict[str, int]:
+    """What the table or index is to take at once, where that is said."""
+    given = _units(shape.get("WarmThroughput"))
+    for name, initial in INITIAL_UNITS.items() if billing == "PAY_PER_REQUEST" else ():
+        if given.get(name, initial) < initial:
+            raise invalid_parameters(
+                f"Requested {name} for WarmThroughput for {what} is lower than initial throughput for OnDemand"
+            )
+    return given
 
 
 def _multi_attribute_keys(schema: list[Shape]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -238,7 +249,9 @@ def check_stream(specification: Shape | None) -> str:
     if enabled and not view:
         raise invalid_parameters("StreamSpecification must have StreamViewType when StreamEnabled is true")
     if not enabled and view:
-        raise invalid_parameters("StreamViewType is not valid when StreamEnabled is false")
+        raise invalid_parameters(
+            "Table is being created with a stream disabled, UpdateViewType should not be specified"
+        )
     return view or ""
 
 
@@ -246,7 +259,12 @@ def encryption(specification: Shape | None) -> dict[str, Any]:
     """Data lies on the owner's own disk; keys of KMS are refused rather than pretended."""
     if not specification or not specification.get("Enabled"):
         return {}
-    raise option_not_implemented("SSESpecification", "there is no KMS; encrypt the disk that holds the data.")
+    raise option_not_implemented(
+        "SSESpecification with Enabled true",
+        "it asks for a key in KMS, which Pileus has not. Leave it out or say Enabled false, which is AWS's own default "
+        "(Terraform: no server_side_encryption block; CDK: TableEncryption.DEFAULT), and encrypt the disk that holds "
+        "the data directory.",
+    )
 
 
 def unsupported(request: Shape, *options: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pileus.services.context import Context
 from pileus.services.dynamodb import throughput
-from pileus.services.dynamodb.schema import Index, StreamRecord, Table
+from pileus.services.dynamodb.schema import INITIAL_UNITS, Index, StreamRecord, Table
 from pileus.services.dynamodb.statistics import Statistics
 
 
@@ -30,10 +30,10 @@ def _projection(index: Index) -> dict[str, Any]:
 
 
 def _warm(given: dict[str, int]) -> dict[str, Any]:
-    """Every table can at once take what AWS warms a new on-demand one up for."""
+    """Every table can at once take what a new on-demand one can."""
     return {
-        "ReadUnitsPerSecond": given.get("ReadUnitsPerSecond", 12000),
-        "WriteUnitsPerSecond": given.get("WriteUnitsPerSecond", 4000),
+        **INITIAL_UNITS,
+        **given,
         "Status": "ACTIVE",
     }
 

@@ -29,6 +29,8 @@ ScalarType = Literal["S", "N", "B"]
 COLLECTIONS, HISTORY = -1, -2
 
 MAX_PARTITION_KEY = 2048
+INITIAL_UNITS = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
+"""Of an on-demand table, and what it is warm for at least."""
 MAX_SORT_KEY = 1024
 
 
@@ -269,7 +271,7 @@ class Table:
                 raise invalid_parameters(f"Type mismatch for key {name} expected: {kind} actual: {type_of(value)}")
             check_key_value(name, kind, value[kind], partition)
             partition = False
-        if self._index_keys:
+        if self.indexes:
             self.check_index_keys(item)
 
     def check_index_keys(self, item: Item) -> None:

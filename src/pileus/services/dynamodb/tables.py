@@ -31,6 +31,7 @@ from pileus.services.dynamodb.definitions import (
     local_indexes,
     table_keys,
     unsupported,
+    warm,
 )
 from pileus.services.dynamodb.descriptions import describe
 from pileus.services.dynamodb.errors import invalid_parameters, resource_in_use, resource_not_found, validation
@@ -169,7 +170,7 @@ def checked(context: Context, request: Shape) -> NewTable:
         on_demand_since=now if billing == "PAY_PER_REQUEST" else 0.0,
         throughput=throughput,
         on_demand=dict(request.get("OnDemandThroughput") or {}),
-        warm=dict(request.get("WarmThroughput") or {}),
+        warm=warm(request, "table", billing),
         table_class=request.get("TableClass") or "",
         deletion_protection=bool(request.get("DeletionProtectionEnabled")),
         encryption=encryption(request.get("SSESpecification")),
