@@ -4,6 +4,7 @@
 import fs from "node:fs";
 import http from "node:http";
 import Module, { createRequire } from "node:module";
+import net from "node:net";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pathToFileURL } from "node:url";
@@ -20,8 +21,13 @@ const json = environment.AWS_LAMBDA_LOG_FORMAT === "JSON";
 const STREAMING = Symbol("aws.lambda.streaming");
 const HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response";
 const RUNTIME = "/2018-06-01/runtime";
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 let requestId = "";
+let onEmpty = null;
+process.on("beforeExit", () => {
+  const settle = onEmpty;
+  onEmpty = null;
+  settle?.();
+});
 
 // Started ahead, this process waits in its sandbox for the function that it will be.
 
@@ -45,23 +51,78 @@ function takeFunction() {
   Module._initPaths(); // NODE_PATH
 }
 
-// The Runtime API.
+// The Runtime API, whose answers always have a length.
 
-function call(method, url, headers, body) {
-  return new Promise((resolve, reject) => {
-    const request = http.request({ host, port, method, path: RUNTIME + url, headers, agent }, (response) => {
-      const pieces = [];
-      response.on("data", (piece) => pieces.push(piece));
-      response.on("end", () => resolve({ response, body: Buffer.concat(pieces) }));
+/** One request after the other, without the layers of node:http: they cost several times what the rest of an invocation
+ *  does. It keeps the process alive only while an answer is awaited. */
+class Connection {
+  constructor() {
+    this.socket = net.connect({ host, port: Number(port), noDelay: true });
+    this.socket.unref();
+    this.socket.on("data", (piece) => this.take(piece));
+    this.socket.on("error", (error) => this.reject?.(error));
+    this.socket.on("close", () => this.reject?.(new Error("The Runtime API closed the connection")));
+    this.pieces = [];
+    this.size = 0;
+    this.head = null;
+  }
+
+  send(request) {
+    this.socket.ref();
+    this.socket.write(request);
+    return new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
     });
-    request.on("error", reject);
-    request.end(body);
-  });
+  }
+
+  take(piece) {
+    this.pieces.push(piece);
+    this.size += piece.length;
+    if (this.head === null) {
+      const data = this.whole();
+      const end = data.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      this.head = parseHead(data.latin1Slice(0, end));
+      this.pieces = [data.subarray(end + 4)];
+      this.size = data.length - end - 4;
+    }
+    if (this.size < this.head["content-length"]) return;
+    const answer = { headers: this.head, body: this.whole() };
+    this.head = null;
+    this.pieces = [];
+    this.size = 0;
+    this.socket.unref();
+    this.resolve(answer);
+  }
+
+  whole() {
+    if (this.pieces.length > 1) this.pieces = [Buffer.concat(this.pieces)];
+    return this.pieces[0];
+  }
 }
 
-function post(url, text, headers = {}) {
-  const body = Buffer.from(text);
-  return call("POST", url, { "Content-Type": "application/json", "Content-Length": body.length, ...headers }, body);
+function parseHead(text) {
+  const headers = {};
+  for (const line of text.split("\r\n").slice(1)) {
+    const colon = line.indexOf(":");
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trimStart();
+  }
+  return headers;
+}
+
+const NEXT = `GET ${RUNTIME}/invocation/next HTTP/1.1\r\n\r\n`;
+/** Asks, with an answer, for the next invocation too: one packet instead of two, and one reply. */
+const THEN_NEXT = "Pileus-Then-Next: 1\r\n";
+
+function post(url, text, more) {
+  return `POST ${RUNTIME}${url} HTTP/1.1\r\n${more}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
+}
+
+function postError(url, error, more = "") {
+  const document = describe(error);
+  const type = `Lambda-Runtime-Function-Error-Type: ${header(document.errorType)}\r\n`;
+  return post(url, JSON.stringify(document), type + more);
 }
 
 // Errors, as Lambda shows them.
@@ -156,6 +217,8 @@ function logError(what, error) {
 
 // Response streaming: https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
 
+const streams = new http.Agent({ keepAlive: true, maxSockets: 1 });
+
 class ResponseStream extends Writable {
   constructor(id) {
     super({ highWaterMark: 65536 });
@@ -175,7 +238,7 @@ class ResponseStream extends Writable {
     if (this.request) return;
     this.request = http.request(
       {
-        host, port, agent, method: "POST", path: `${RUNTIME}/invocation/${this.id}/response`,
+        host, port, agent: streams, method: "POST", path: `${RUNTIME}/invocation/${this.id}/response`,
         headers: {
           "Content-Type": this.contentType,
           "Lambda-Runtime-Function-Response-Mode": "streaming",
@@ -307,22 +370,21 @@ function run(handler, event, headers) {
   return new Promise((resolve, reject) => {
     let context;
     const settle = (error, result) => {
-      process.removeAllListeners("beforeExit");
+      onEmpty = null;
       if (error !== null && error !== undefined) reject(error);
       else resolve(result);
     };
     const finish = (error, result) => {
       // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html#nodejs-handler-callback
-      process.removeAllListeners("beforeExit");
       if (!context.callbackWaitsForEmptyEventLoop || error) settle(error, result);
-      else process.once("beforeExit", () => settle(null, result));
+      else onEmpty = () => settle(null, result);
     };
     context = makeContext(headers, finish);
-    process.once("beforeExit", () => settle(null, null));
+    onEmpty = () => settle(null, null);
     try {
       const returned = handler(event, context, finish);
       if (typeof returned?.then === "function") {
-        process.removeAllListeners("beforeExit");
+        onEmpty = null;
         returned.then((result) => settle(null, result), (error) => settle(error ?? new Error("undefined")));
       }
     } catch (error) {
@@ -348,13 +410,7 @@ async function stream(handler, event, headers) {
   await output.answered;
 }
 
-function fail(error) {
-  const document = describe(error);
-  return post(`/invocation/${requestId}/error`, JSON.stringify(document), {
-    "Lambda-Runtime-Function-Error-Type": header(document.errorType),
-  });
-}
-
+/** The request that tells how it went, and asks for the next one. */
 async function invoke(handler, headers, body) {
   requestId = headers["lambda-runtime-aws-request-id"];
   if (headers["lambda-runtime-trace-id"]) environment._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"];
@@ -362,7 +418,7 @@ async function invoke(handler, headers, body) {
     const event = JSON.parse(body.toString());
     if (handler[STREAMING]) {
       await stream(handler, event, headers);
-      return;
+      return NEXT;
     }
     const result = await run(handler, event, headers);
     let text;
@@ -371,18 +427,17 @@ async function invoke(handler, headers, body) {
     } catch {
       throw new RuntimeError("Runtime.MarshalError", "Unable to stringify response body");
     }
-    await post(`/invocation/${requestId}/response`, text);
+    return post(`/invocation/${requestId}/response`, text, THEN_NEXT);
   } catch (error) {
     logError("Invoke Error ", error);
-    await fail(error);
+    return postError(`/invocation/${requestId}/error`, error, THEN_NEXT);
   }
 }
 
 async function dieOf(what, error, code) {
   logError(what, error);
   try {
-    if (requestId) await fail(error);
-    else await post("/init/error", JSON.stringify(describe(error)), { "Lambda-Runtime-Function-Error-Type": header(describe(error).errorType) });
+    await new Connection().send(postError(requestId ? `/invocation/${requestId}/error` : "/init/error", error));
   } finally {
     process.exit(code);
   }
@@ -401,11 +456,11 @@ try {
   handler = await findHandler(environment.LAMBDA_TASK_ROOT, environment._HANDLER);
 } catch (error) {
   logError("Uncaught Exception ", error);
-  const document = describe(error);
-  await post("/init/error", JSON.stringify(document), { "Lambda-Runtime-Function-Error-Type": header(document.errorType) });
+  await new Connection().send(postError("/init/error", error));
   process.exit(1);
 }
-for (;;) {
-  const { response, body } = await call("GET", "/invocation/next", {});
-  await invoke(handler, response.headers, body);
+const connection = new Connection();
+for (let request = NEXT; ; ) {
+  const { headers, body } = await connection.send(request);
+  request = await invoke(handler, headers, body);
 }
