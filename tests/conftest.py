@@ -7,12 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pileus.testing import Account, Cloud
 
 pytest_plugins = ["todo_application"]
 
 __all__ = ["Account", "Cloud"]
+
+# The same cases every time, so that a change is what makes a test fail; `--hypothesis-profile exploring` looks further.
+settings.register_profile("repeating", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("exploring", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("repeating")
 
 
 @pytest.fixture(scope="session")

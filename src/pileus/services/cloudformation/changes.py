@@ -28,7 +28,7 @@ def resolve(item: Desired, kind: ResourceType, scope: Scope, stack_tags: Mapping
         properties |= {kind.tags: {**stack_tags, **properties.get(kind.tags, {})}} if stack_tags else {}
     elif kind.tags and stack_tags:
         own = properties.get(kind.tags, [])
-        named = {tag["Key"] for tag in own}
+        named = {tag.get("Key") for tag in own}
         properties[kind.tags] = own + [{"Key": k, "Value": v} for k, v in stack_tags.items() if k not in named]
     return properties
 
