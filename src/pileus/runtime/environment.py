@@ -9,9 +9,6 @@ invocations it is frozen.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import contextlib
 import math
 import os
 import socket
@@ -22,14 +19,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
-
 from pileus.aws import tracing
-from pileus.runtime import platform_log
+from pileus.runtime import memory, platform_log
 from pileus.runtime.api import Connection, Headers
 from pileus.runtime.errors import (
     InitFailedError,
     NotDeliveredError,
+    described,
+    described_in_trailer,
     error_payload,
     how_it_ended,
     not_started,
@@ -336,21 +333,13 @@ class Environment:
         if running is None:
             return
         connection.accept()
-        kind, message = error_type, ""
-        with contextlib.suppress(msgspec.MsgspecError):
-            document = msgspec.json.decode(body)
-            if isinstance(document, dict):
-                kind, message = str(document.get("errorType", kind)), str(document.get("errorMessage", ""))
+        kind, message = described(body, error_type)
         # The report of an ordinary exception says nothing of it (recorded): only the platform's own errors do.
         self._respond(running, body, function_error="Unhandled", error_type=kind, message=message)
 
     def init_error(self, connection: Connection, body: bytes, error_type: str) -> None:
         connection.accept()
-        with contextlib.suppress(msgspec.MsgspecError):
-            document = msgspec.json.decode(body)
-            if isinstance(document, dict):
-                error_type = error_type or str(document.get("errorType", ""))
-        self._init_error = body, error_type or "Runtime.Unknown"
+        self._init_error = body, error_type or described(body)[0] or "Runtime.Unknown"
         self._init_failed(*self._init_error, "error")
 
     # Response streaming.
@@ -380,7 +369,7 @@ class Environment:
             return
         error_type = trailers.get(b"lambda-runtime-function-error-type", b"").decode("latin-1")
         if error_type:
-            message = _decode_error_body(trailers.get(b"lambda-runtime-function-error-body", b""))
+            message = described_in_trailer(trailers.get(b"lambda-runtime-function-error-body", b""))
             self._fail(running, error_type, message, "success", [])
         else:
             self._respond(running, running.stream.whole())
@@ -480,28 +469,13 @@ class Environment:
         self._owner.ended(self)
 
     def watch(self) -> None:
-        """Ends the guest if it has outgrown its memory. What lies in /tmp is not counted as it is not on Lambda; pages
-        of files that it only reads the kernel takes back before anything else."""
-        group = self.sandbox.group
-        if group is None or not self.alive or group.used_bytes() <= self.function.memory_mb << 20:
-            return
-        if group.held_bytes() - self.sandbox.tmp_bytes() > self.function.memory_mb << 20:
+        """Ends the guest if it has outgrown its memory."""
+        if self.alive and memory.outgrown(self.sandbox, self.function.memory_mb):
             self.kill()
 
     def max_memory_mb(self) -> int:
-        used = self.sandbox.group.peak_bytes() if self.sandbox.group else 0
-        if used > self.function.memory_mb << 20:
-            used -= self.sandbox.tmp_bytes()
-        return max(1, min(self.function.memory_mb, -(-used // (1 << 20))))
+        return memory.peak_mb(self.sandbox, self.function.memory_mb)
 
 
 def _trace(function: FunctionVersion) -> str:
     return tracing.header("1" if function.tracing == "Active" else "0")
-
-
-def _decode_error_body(body: bytes) -> str:
-    try:
-        document = msgspec.json.decode(base64.b64decode(body))
-    except (binascii.Error, msgspec.MsgspecError):
-        return ""
-    return str(document.get("errorMessage", "")) if isinstance(document, dict) else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import errno
 import os
 import signal
@@ -66,3 +68,22 @@ def not_started(assignment: dict[str, Any], number: int) -> tuple[str, str]:
     if number == errno.ENOENT and program == f"{TASK}/bootstrap" and not Path(assignment["task"], "bootstrap").exists():
         return _NO_ENTRYPOINT, f"Couldn't find valid bootstrap(s): [{TASK}/bootstrap {LAYERS}/bootstrap]"
     return _NO_ENTRYPOINT, f"fork/exec {program}: {os.strerror(number).lower()}"
+
+
+def described(body: bytes, default: str = "") -> tuple[str, str]:
+    """The type and the message of an error as a runtime posts it."""
+    try:
+        document = msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        return default, ""
+    if not isinstance(document, dict):
+        return default, ""
+    return str(document.get("errorType", default)), str(document.get("errorMessage", ""))
+
+
+def described_in_trailer(trailer: bytes) -> str:
+    """The message of one that ends a stream, in base64."""
+    try:
+        return described(base64.b64decode(trailer))[1]
+    except binascii.Error:
+        return ""
