@@ -143,6 +143,10 @@ def test_destinations_must_be_there_and_allow_it(run: Any) -> None:
             "NotImplemented",
         ),
         ({"EventBridgeConfiguration": {}}, "NotImplemented"),
+        (
+            {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": "function", "Events": ["s3:ObjectCreated:*"]}]},
+            "InvalidArgument",
+        ),
     ],
 )
 def test_configurations_that_cannot_be(run: Any, configuration: dict[str, Any], code: str) -> None:
@@ -150,5 +154,34 @@ def test_configurations_that_cannot_be(run: Any, configuration: dict[str, Any], 
         with pytest.raises(AWSError) as caught:
             await call("PutBucketNotificationConfiguration", NotificationConfiguration=configuration)
         assert caught.value.code == code
+
+    run(test)
+
+
+def told(event: str, prefix: str = "", suffix: str = "") -> dict[str, Any]:
+    (found,) = wanted(event, prefix=prefix, suffix=suffix)["LambdaFunctionConfigurations"]
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        (told("s3:ObjectCreated:*"), told("s3:ObjectCreated:Put"), True),
+        (told("s3:ObjectCreated:Put"), told("s3:ObjectCreated:Copy"), False),
+        (told("s3:ObjectCreated:*"), told("s3:ObjectRemoved:*"), False),
+        (told("s3:ObjectCreated:*", "in/"), told("s3:ObjectCreated:*", "out/"), False),
+        (told("s3:ObjectCreated:*", "in/"), told("s3:ObjectCreated:*", "in/a"), True),
+        (told("s3:ObjectCreated:*", "", ".jpg"), told("s3:ObjectCreated:*", "", ".png"), False),
+        (told("s3:ObjectCreated:*", "in/", ".jpg"), told("s3:ObjectCreated:*"), True),
+    ],
+)
+def test_nobody_is_told_twice(run: Any, one: dict[str, Any], other: dict[str, Any], overlap: bool) -> None:
+    async def test(call: Any, function: Lambda) -> None:
+        both = {"LambdaFunctionConfigurations": [one, other]}
+        if overlap:
+            with pytest.raises(AWSError, match="Configurations overlap"):
+                await call("PutBucketNotificationConfiguration", NotificationConfiguration=both)
+        else:
+            await call("PutBucketNotificationConfiguration", NotificationConfiguration=both)
 
     run(test)

@@ -105,12 +105,13 @@ def preflight(cloud: Cloud, name: str, request: Request) -> Response:
     headers = [header.strip() for header in asked.split(",") if header.strip()]
     rule = _find(rules, origin, method, headers)
     if rule is None:
+        kind = "BUCKET" if request.raw_path.strip("/") in ("", name) else "OBJECT"
         message = (
             "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request "
             "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "
             "resource's CORS spec."
         )
-        return _refused(403, "AccessForbidden", message, Method=_shown(method), ResourceType="OBJECT")
+        return _refused(403, "AccessForbidden", message, Method=_shown(method), ResourceType=kind)
     answer = _allowing(rule, origin) | _identity(new_request_id())
     if headers:
         answer["access-control-allow-headers"] = ", ".join(header.lower() for header in headers)

@@ -11,6 +11,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -180,6 +181,12 @@ async def put_bucket_notification_configuration(context: Context, request: Shape
         if configuration.get(member) is not None and configuration[member] != []:
             raise option_not_implemented(name)
     wanted = [_checked(item) for item in configuration.get(_FUNCTIONS) or ()]
+    if any(_overlap(one, other) for one, other in combinations(wanted, 2)):
+        raise AWSError(
+            "InvalidArgument",
+            "Configurations overlap. Configurations on the same bucket cannot share a common event type.",
+            status=400,
+        )
     if not request.get("SkipDestinationValidation"):
         for item in wanted:
             await _check_destination(context, bucket, item["LambdaFunctionArn"])
@@ -193,7 +200,37 @@ async def put_bucket_notification_configuration(context: Context, request: Shape
     await context.store.transact(change)
 
 
+def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether some event of some key would be told to both
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html)."""
+    if not any(_same(first, second) for first in one["Events"] for second in other["Events"]):
+        return False
+    (prefix, suffix), (another, ending) = _affixes(one), _affixes(other)
+    return (prefix.startswith(another) or another.startswith(prefix)) and (
+        suffix.endswith(ending) or ending.endswith(suffix)
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    (kind, _, what), (another, _, which) = one.rpartition(":"), other.rpartition(":")
+    return kind == another and (what == which or "*" in (what, which))
+
+
+def _affixes(item: Mapping[str, Any]) -> tuple[str, str]:
+    rules = item.get("Filter", {}).get("Key", {}).get("FilterRules", ())
+    named = {rule["Name"].lower(): rule.get("Value", "") for rule in rules}
+    return named.get("prefix", ""), named.get("suffix", "")
+
+
 def _checked(item: Mapping[str, Any]) -> dict[str, Any]:
+    if not item["LambdaFunctionArn"].startswith("arn:"):
+        raise AWSError(
+            "InvalidArgument",
+            "The ARN could not be parsed",
+            status=400,
+            ArgumentName="CloudFunction",
+            ArgumentValue=item["LambdaFunctionArn"],
+        )
     for event in item["Events"]:
         if event.removeprefix("s3:") not in _EVENTS:
             raise AWSError(
@@ -225,8 +262,8 @@ async def _check_destination(context: Context, bucket: Bucket, function: str) ->
             "InvalidArgument",
             "Unable to validate the following destination configurations",
             status=400,
-            ArgumentName1=function,
-            ArgumentValue1="Not authorized to invoke function or it does not exist",
+            ArgumentName1=f"{function}, null",
+            ArgumentValue1=f"Not authorized to invoke function [{function}]",
         ) from None
 
 
