@@ -168,7 +168,7 @@ def test_a_change_set_says_why_each_resource_changes(account: Account) -> None:
 def test_no_changes_and_no_stack(account: Account) -> None:
     client = account.client("cloudformation")
     body = template({"A": group()})
-    with pytest.raises(ClientError, match="Stack with id one does not exist"):
+    with pytest.raises(ClientError, match=r"Stack \[one\] does not exist"):
         _changed(client, "x", body, "UPDATE")
     _changed(client, "x", body, "CREATE")
     client.execute_change_set(StackName="one", ChangeSetName="x")

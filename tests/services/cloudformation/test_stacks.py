@@ -54,6 +54,15 @@ def test_a_stack_lives(account: Account) -> None:
     assert wait(client, stack["StackId"])["StackStatus"] == "DELETE_COMPLETE"
     assert logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] == []
     assert refused(client.describe_stacks, StackName="one") == ("ValidationError", "Stack with id one does not exist")
+    for call, said in (
+        (client.get_template, "Stack with id one does not exist"),
+        (client.describe_stack_events, "Stack [one] does not exist"),
+        (client.list_change_sets, "Stack [one] does not exist"),
+    ):
+        assert refused(call, StackName="one") == ("ValidationError", said)
+    assert refused(client.describe_stack_resource, StackName="one", LogicalResourceId="A") == (
+        "ValidationError", "Stack 'one' does not exist",
+    )  # fmt: skip
     client.delete_stack(StackName="one")
 
 
@@ -99,7 +108,7 @@ def test_what_is_asked_wrongly(account: Account) -> None:
         create, StackName="a", TemplateBody=template({"A": group()}), NotificationARNs=["arn:aws:sns:::x"]
     )
     assert code == "NotImplemented" and "NotificationARNs" in said
-    assert refused(client.update_stack, StackName="a", TemplateBody=body)[1] == "Stack with id a does not exist"
+    assert refused(client.update_stack, StackName="a", TemplateBody=body)[1] == "Stack [a] does not exist"
     assert client.describe_stacks()["Stacks"] == []
 
 

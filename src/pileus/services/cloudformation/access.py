@@ -28,12 +28,18 @@ def stack_id(context: Context, name: str) -> str | None:
     return name if STACKS.get(context.store, context.account, context.region, name) else None
 
 
-def find_stack(context: Context, name: str, reader: Reader | None = None) -> Stack:
+WITH_ID = "Stack with id {} does not exist"
+IN_BRACKETS = "Stack [{}] does not exist"
+IN_QUOTES = "Stack '{}' does not exist"
+"""How operations say that a stack is not there: recorded, and not the same for all."""
+
+
+def find_stack(context: Context, name: str, reader: Reader | None = None, *, missing: str = WITH_ID) -> Stack:
     """Deleted stacks are found by their id only."""
     found = stack_id(context, name)
     stack = STACKS.get(reader or context.store, context.account, context.region, found) if found else None
     if stack is None:
-        raise invalid(f"Stack with id {name} does not exist")
+        raise invalid(missing.format(name))
     return stack
 
 

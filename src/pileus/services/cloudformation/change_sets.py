@@ -12,7 +12,15 @@ from pileus.aws.arn import arn
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import request_id
 from pileus.services.cloudformation import service
-from pileus.services.cloudformation.access import PASS_ROLE, find_stack, invalid, on_stack, refuse, stack_id
+from pileus.services.cloudformation.access import (
+    IN_BRACKETS,
+    PASS_ROLE,
+    find_stack,
+    invalid,
+    on_stack,
+    refuse,
+    stack_id,
+)
 from pileus.services.cloudformation.intrinsics import text
 from pileus.services.cloudformation.journal import STACK_TYPE, masked, secrets_of
 from pileus.services.cloudformation.records import (
@@ -64,7 +72,7 @@ def find_change_set(context: Context, request: Shape) -> tuple[Stack, ChangeSet]
     else:
         if not request.get("StackName"):
             raise invalid("StackName must be specified if ChangeSetName is not specified as an ARN.")
-        stack = find_stack(context, request["StackName"])
+        stack = find_stack(context, request["StackName"], missing=IN_BRACKETS)
         found = CHANGE_SETS.get(context.store, *within, stack.id, name)
     if found is None:
         raise missing
@@ -84,7 +92,7 @@ async def create_change_set(context: Context, request: Shape) -> Shape:
     kind = request.get("ChangeSetType", "UPDATE")
     if kind == "IMPORT":
         refuse({"ChangeSetType IMPORT": True}, "ChangeSetType IMPORT")
-    stack = _stack_for(context, request["StackName"], kind)
+    stack = _stack_for(context, request["StackName"], kind, request["ChangeSetName"])
     role = request.get("RoleARN") or (stack.version.role_arn if stack.version else "")
     goal = await submit(context, request, role_arn=role, previous=stack.version, reviewed=True)
     changes, anything = planned(context, stack, goal)
@@ -115,17 +123,17 @@ async def create_change_set(context: Context, request: Shape) -> Shape:
     return {"Id": made.id, "StackId": stack.id}
 
 
-def _stack_for(context: Context, name: str, kind: str) -> Stack:
+def _stack_for(context: Context, name: str, kind: str, change_set: str) -> Stack:
     found = stack_id(context, name)
     if kind == "UPDATE":
-        stack = find_stack(context, name)
+        stack = find_stack(context, name, missing=IN_BRACKETS)
         updatable(stack)
         return stack
     if found is None:
         return new_stack(context, name, "REVIEW_IN_PROGRESS")
     stack = find_stack(context, found)
     if stack.status != "REVIEW_IN_PROGRESS":
-        raise invalid(f"Stack [{stack.name}] already exists and cannot be created again with the changeSet [].")
+        raise invalid(f"Stack [{name}] already exists and cannot be created again with the changeSet [{change_set}].")
     return stack
 
 
@@ -239,7 +247,7 @@ async def delete_change_set(context: Context, request: Shape) -> Shape:
 
 @service.operation("ListChangeSets", access=on_stack("ListChangeSets"))
 async def list_change_sets(context: Context, request: Shape) -> Shape:
-    stack = find_stack(context, request["StackName"])
+    stack = find_stack(context, request["StackName"], missing=IN_BRACKETS)
     found = [item for _, item in CHANGE_SETS.scan(context.store, stack.account, stack.region, stack.id)]
     return {"Summaries": [_summary(stack, item) for item in found]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pileus.services.cloudformation import service
-from pileus.services.cloudformation.access import find_stack, invalid, on_stack
+from pileus.services.cloudformation.access import IN_BRACKETS, find_stack, invalid, on_stack
 from pileus.services.cloudformation.records import EVENTS, Event, Stack
 from pileus.services.cloudformation.stacks import PAGE, moment, present
 from pileus.services.context import Context
@@ -14,7 +14,7 @@ from pileus.store import paging
 @service.operation("DescribeStackEvents", access=on_stack("DescribeStackEvents"))
 async def describe_stack_events(context: Context, request: Shape) -> Shape:
     """Newest first."""
-    stack = find_stack(context, request["StackName"])
+    stack = find_stack(context, request["StackName"], missing=IN_BRACKETS)
     try:
         after = paging.decode(request.get("NextToken"))
     except ValueError:

@@ -69,6 +69,10 @@ async def settle(declared: Declarations, given: Mapping[str, str]) -> dict[str, 
         raise TemplateError(f"Parameters: [{', '.join(unknown)}] do not exist in the template", ("Parameters",))
     values = {name: given.get(name, _default(parameter)) for name, parameter in declared.items()}
     missing = [name for name, value in values.items() if value is None]
+    for name in missing:
+        if declared[name]["Type"].startswith(_STORED):
+            said = f"Parameter {name} should either have input value or default value"
+            raise TemplateError(said, ("Parameters", name))
     if missing:
         raise TemplateError(f"Parameters: [{', '.join(missing)}] must have values", ("Parameters", missing[0]))
     settled = {name: value for name, value in values.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pileus.services.cloudformation import service
-from pileus.services.cloudformation.access import find_stack, invalid, on_stack
+from pileus.services.cloudformation.access import IN_QUOTES, find_stack, invalid, on_stack
 from pileus.services.cloudformation.records import RESOURCES, STACKS, Resource, Stack, resources_of
 from pileus.services.cloudformation.stacks import PAGE, moment, present
 from pileus.services.context import Context
@@ -17,11 +17,11 @@ _DRIFT = {"StackResourceDriftStatus": "NOT_CHECKED"}
 
 @service.operation("DescribeStackResource", access=on_stack("DescribeStackResource"))
 async def describe_stack_resource(context: Context, request: Shape) -> Shape:
-    stack = find_stack(context, request["StackName"])
+    stack = find_stack(context, request["StackName"], missing=IN_QUOTES)
     name = request["LogicalResourceId"]
     resource = resources_of(context.store, stack).get(name)
     if resource is None:
-        raise invalid(f"Resource {name} does not exist for stack {stack.name}")
+        raise invalid(f"Resource {name} does not exist for stack {request['StackName']}")
     described = _identity(stack, resource) | {"LastUpdatedTimestamp": moment(resource.updated)}
     if resource.metadata:
         described["Metadata"] = json.dumps(resource.metadata)

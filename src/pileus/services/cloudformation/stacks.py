@@ -12,7 +12,15 @@ from pileus.aws.arn import arn
 from pileus.aws.errors import AWSError
 from pileus.aws.identifiers import request_id
 from pileus.services.cloudformation import service, stack_policies
-from pileus.services.cloudformation.access import PASS_ROLE, anywhere, find_stack, invalid, on_stack, refuse
+from pileus.services.cloudformation.access import (
+    IN_BRACKETS,
+    PASS_ROLE,
+    anywhere,
+    find_stack,
+    invalid,
+    on_stack,
+    refuse,
+)
 from pileus.services.cloudformation.changes import Source, plan
 from pileus.services.cloudformation.documents import TemplateError
 from pileus.services.cloudformation.exports import ImportLog
@@ -203,7 +211,7 @@ def _nest(context: Context, stack: Stack) -> None:
 )
 async def update_stack(context: Context, request: Shape) -> Shape:
     refuse(request, *UNSUPPORTED, "DisableRollback")
-    stack = find_stack(context, request["StackName"])
+    stack = find_stack(context, request["StackName"], missing=IN_BRACKETS)
     updatable(stack)
     role = request.get("RoleARN") or (stack.version.role_arn if stack.version else "")
     goal = await submit(context, request, role_arn=role, previous=stack.version)
@@ -350,10 +358,10 @@ def _described(stack: Stack) -> Shape:
     version = stack.version or Version("", "{}")
     return _head(stack) | present({
         "ChangeSetId": stack.change_set_id, "Description": _description(stack),
-        "Parameters": described_parameters(version), "RollbackConfiguration": {},
+        "Parameters": described_parameters(version) or None, "RollbackConfiguration": {},
         "DisableRollback": stack.on_failure == "DO_NOTHING", "NotificationARNs": [],
-        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": version.capabilities,
-        "Outputs": stack.outputs, "RoleARN": version.role_arn,
+        "TimeoutInMinutes": stack.timeout_minutes, "Capabilities": version.capabilities or None,
+        "Outputs": stack.outputs or None, "RoleARN": version.role_arn,
         "Tags": [{"Key": key, "Value": value} for key, value in version.tags.items()],
         "EnableTerminationProtection": stack.termination_protection,
     })  # fmt: skip

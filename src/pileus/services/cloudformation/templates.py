@@ -44,7 +44,7 @@ async def get_template_summary(context: Context, request: Shape) -> Shape:
     if request.get("StackName"):
         stack = find_stack(context, request["StackName"])
         if stack.version is None:
-            raise invalid(f"Stack {stack.name} has no template")
+            raise invalid("GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.")
         _, template = parse(stack.version.body)
     else:
         _, template = parse(await body_of(context, request))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from pileus.aws.arn import arn
+from pileus.aws.errors import AWSError
 from pileus.security.identities import OPENID_PROVIDERS, OpenIDProvider, changed
 from pileus.services.context import Context
 from pileus.services.iam import service
@@ -118,8 +119,15 @@ async def list_open_id_connect_providers(context: Context, request: Shape) -> Sh
 
 @service.operation("DeleteOpenIDConnectProvider", access=_on_provider)
 async def delete_open_id_connect_provider(context: Context, request: Shape) -> Shape:
+    """Deleting one that is not there is no error, as AWS documents it."""
+
     def delete(tx: Transaction) -> None:
-        found = _find(tx, context.account, request["OpenIDConnectProviderArn"])
+        try:
+            found = _find(tx, context.account, request["OpenIDConnectProviderArn"])
+        except AWSError as error:
+            if error.code != "NoSuchEntity":
+                raise
+            return
         OPENID_PROVIDERS.delete(tx, context.account, found.url)
         changed(tx, context.account)
 
