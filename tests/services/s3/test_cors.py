@@ -54,6 +54,8 @@ def test_answers_tell_whose_pages_may_read_them(fetch: Fetch, shared: str) -> No
     assert answer.headers["access-control-max-age"] == "60"
     assert "Origin" in answer.headers["vary"]
     assert "access-control-allow-origin" not in fetch(f"/{shared}/k", headers={"Origin": "https://evil.test"}).headers
+    asking = {"Origin": "https://www.example.com", "Access-Control-Request-Headers": "x-other"}
+    assert "access-control-allow-origin" not in fetch(f"/{shared}/k", headers=asking).headers
 
 
 def test_buckets_without_rules_share_nothing(fetch: Fetch, bucket: str) -> None:

@@ -101,8 +101,7 @@ def preflight(cloud: Cloud, name: str, request: Request) -> Response:
         return _refused(403, "AccessForbidden", f"CORSResponse: {why}", Method=_shown(method), ResourceType="BUCKET")
     if not method:
         return _refused(400, "BadRequest", "Invalid Access-Control-Request-Method: null")
-    asked = request.headers.get("access-control-request-headers", "")
-    headers = [header.strip() for header in asked.split(",") if header.strip()]
+    headers = _asked(request)
     rule = _find(rules, origin, method, headers)
     if rule is None:
         kind = "BUCKET" if request.raw_path.strip("/") in ("", name) else "OBJECT"
@@ -116,6 +115,11 @@ def preflight(cloud: Cloud, name: str, request: Request) -> Response:
     if headers:
         answer["access-control-allow-headers"] = ", ".join(header.lower() for header in headers)
     return Response(200, answer)
+
+
+def _asked(request: Request) -> list[str]:
+    text = request.headers.get("access-control-request-headers", "")
+    return [header.strip() for header in text.split(",") if header.strip()]
 
 
 def _shown(method: str | None) -> str:
@@ -139,6 +143,6 @@ def allow(cloud: Cloud, name: str, request: Request, response: Response) -> None
     """Adds to an answer the headers that let a page of the request's origin read it."""
     origin = request.headers.get("origin")
     method = request.headers.get("access-control-request-method", request.method)
-    rule = _find(_rules(bucket_of(cloud, name)), origin, method, []) if origin else None
+    rule = _find(_rules(bucket_of(cloud, name)), origin, method, _asked(request)) if origin else None
     if rule is not None and origin:
         response.headers.update(_allowing(rule, origin))
