@@ -70,6 +70,11 @@ class Asked(NamedTuple):
     owner: str
 
 
+_Asking = tuple[float, str, str, str]
+"""When, the request's id, service and operation."""
+_Asked = tuple[Principal, str, str, str]
+"""The same as `Asked`, which takes longer to make."""
+
 DENIED = Records(Entry, "decision", "denied")
 ALLOWED = Records(list[Entry], "decision", "allowed")
 
@@ -88,7 +93,9 @@ class _Denial(NamedTuple):
     values: RequestValues
 
     def entry(self) -> Entry:
-        entry = _entry(self.context, self.asked, self.decision)
+        context = self.context
+        request_id = context.origin or context.request_id
+        entry = _entry(context.received, request_id, context.service, context.operation, self.asked, self.decision)
         entry.keys = {key: _short(value) for key, value in self.values.known() if key not in SECRET_KEYS}
         question = Question(
             self.asked.principal, self.asked.action, self.asked.resource, self.values, self.asked.owner
@@ -100,11 +107,17 @@ class _Denial(NamedTuple):
 class DecisionLog:
     def __init__(self) -> None:
         self._denied: deque[_Denial] = deque(maxlen=_WAITING)
-        self._allowed: deque[tuple[Context, Access, Decision]] = deque(maxlen=_BATCH)
+        # No more of a request than is written later: the next one gets the rest of its memory, which the processor has
+        # at hand.
+        self._allowed: deque[tuple[_Asking, _Asked, Decision]] = deque(maxlen=_BATCH)
         self._activities = Activities()
 
     def allowed(self, context: Context, access: Access, decision: Decision) -> None:
-        self._allowed.append((context, access, decision))
+        request_id = context.origin or context.request_id
+        principal = context.principal
+        owner = access.owner or principal.account
+        asking = (context.received, request_id, context.service, context.operation)
+        self._allowed.append((asking, (principal, access.action, access.resource, owner), decision))
         self._activities.add(context, access)
 
     def denied(
@@ -124,7 +137,7 @@ class DecisionLog:
         allowed, self._allowed = self._allowed, deque(maxlen=_BATCH)
         counted, used = self._activities.take()
         denials = [denial.entry() for denial in denied]
-        batch = [_entry(context, asked_by(context, access), decision) for context, access, decision in allowed]
+        batch = [_entry(*asking, Asked(*asked), decision) for asking, asked, decision in allowed]
 
         def write(tx: Transaction) -> None:
             _append(tx, DENIED, "denied", denials, DENIED_KEPT)
@@ -139,16 +152,16 @@ def asked_by(context: Context, access: Access) -> Asked:
     return Asked(principal, access.action, access.resource, access.owner or principal.account)
 
 
-def _entry(context: Context, asked: Asked, decision: Decision) -> Entry:
+def _entry(time: float, request_id: str, service: str, operation: str, asked: Asked, decision: Decision) -> Entry:
     principal = asked.principal
     return Entry(
-        time=context.received,
-        request_id=context.origin or context.request_id,
+        time=time,
+        request_id=request_id,
         principal="anonymous" if principal.kind == "anonymous" else principal.arn,
         issuer=principal.issuer,
         account=principal.account,
-        service=context.service,
-        operation=context.operation,
+        service=service,
+        operation=operation,
         action=asked.action,
         resource=asked.resource[:_TEXT],
         owner=asked.owner,
