@@ -189,3 +189,20 @@ def test_backups_and_points_in_time(database: Any, table: str) -> None:
     database.delete_backup(BackupArn=backup)
     with pytest.raises(ClientError, match="BackupNotFoundException"):
         database.describe_backup(BackupArn=backup)
+
+
+def test_a_table_is_warm_for_what_it_is_provisioned_with(database: Any) -> None:
+    name = unique()
+    request = create(
+        name, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    )
+    assert "WarmThroughput" not in database.create_table(**request)["TableDescription"]
+    described = database.describe_table(TableName=name)["Table"]["WarmThroughput"]
+    assert described == {"ReadUnitsPerSecond": 5, "WriteUnitsPerSecond": 6, "Status": "ACTIVE"}
+    database.delete_table(TableName=name)
+    warm = {"ReadUnitsPerSecond": 1000, "WriteUnitsPerSecond": 1200}
+    made = database.create_table(**request, WarmThroughput=warm)["TableDescription"]["WarmThroughput"]
+    assert made == {**warm, "Status": "UPDATING"}
+    assert database.describe_table(TableName=name)["Table"]["WarmThroughput"] == {**warm, "Status": "ACTIVE"}
+    assert database.describe_contributor_insights(TableName=name)["ContributorInsightsStatus"] == "DISABLED"
+    database.delete_table(TableName=name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pileus.services.context import Context
 from pileus.services.dynamodb import throughput
-from pileus.services.dynamodb.schema import INITIAL_UNITS, Index, StreamRecord, Table
+from pileus.services.dynamodb.schema import INITIAL_UNITS, Index, StreamRecord, Table, Throughput
 from pileus.services.dynamodb.statistics import Statistics
 
 
@@ -29,13 +29,10 @@ def _projection(index: Index) -> dict[str, Any]:
     return shape
 
 
-def _warm(given: dict[str, int]) -> dict[str, Any]:
-    """Every table can at once take what a new on-demand one can."""
-    return {
-        **INITIAL_UNITS,
-        **given,
-        "Status": "ACTIVE",
-    }
+def _warm(given: dict[str, int], billing: str, units: Throughput) -> dict[str, Any]:
+    """A table is warm for what a new on-demand one can take, or for what is provisioned."""
+    provisioned = {"ReadUnitsPerSecond": units.read, "WriteUnitsPerSecond": units.write}
+    return {**(INITIAL_UNITS if billing == "PAY_PER_REQUEST" else provisioned), **given, "Status": "ACTIVE"}
 
 
 def _index(table: Table, index: Index, items: int, size: int, now: float) -> dict[str, Any]:
@@ -54,7 +51,7 @@ def _index(table: Table, index: Index, items: int, size: int, now: float) -> dic
         shape["ProvisionedThroughput"] = throughput.shape(index.throughput, now)
         if index.on_demand:
             shape["OnDemandThroughput"] = dict(index.on_demand)
-        shape["WarmThroughput"] = _warm(index.warm)
+        shape["WarmThroughput"] = _warm(index.warm, table.record.billing, index.throughput)
     return shape
 
 
@@ -88,7 +85,7 @@ def describe(context: Context, table: Table, status: str | None = None) -> dict[
             shape["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = moment(record.on_demand_since)
     if record.on_demand:
         shape["OnDemandThroughput"] = dict(record.on_demand)
-    shape["WarmThroughput"] = _warm(record.warm)
+    shape["WarmThroughput"] = _warm(record.warm, record.billing, record.throughput)
     for member, is_global in (("LocalSecondaryIndexes", False), ("GlobalSecondaryIndexes", True)):
         indexes = [
             _index(table, index, *statistics.read(context.store, table, index.number), now)

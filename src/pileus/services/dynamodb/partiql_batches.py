@@ -138,7 +138,7 @@ async def execute_transaction(context: Context, request: Shape) -> Shape:
         response = {"Responses": _read_all(context, selects, consumptions)}
     else:
         await _write_all(context, request, entries, statements, consumptions)
-        response = {"Responses": [{} for _ in statements]}
+        response = {"Responses": []}
     for consumption in consumptions.values():
         consumption.count(context)
     add_capacities(response, request, consumptions.values())

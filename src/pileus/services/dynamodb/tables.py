@@ -126,10 +126,21 @@ def _create_access(context: Context, request: Shape) -> Iterable[Access]:
 async def create_table(context: Context, request: Shape) -> Shape:
     table = await create(context, checked(context, request))
     shape = describe(context, table, "CREATING")
+    _warming(shape, request)
+    requested = {index["IndexName"]: index for index in request.get("GlobalSecondaryIndexes") or ()}
     for index in shape.get("GlobalSecondaryIndexes", ()):
         index["IndexStatus"] = "CREATING"
+        _warming(index, requested[index["IndexName"]])
     shape.get("BillingModeSummary", {}).pop("LastUpdateToPayPerRequestDateTime", None)
     return {"TableDescription": shape}
+
+
+def _warming(shape: Shape, request: Shape) -> None:
+    """A new table or index says only what it is warmed for because somebody asked for it: recorded."""
+    if request.get("WarmThroughput"):
+        shape["WarmThroughput"]["Status"] = "UPDATING"
+    else:
+        del shape["WarmThroughput"]
 
 
 def checked(context: Context, request: Shape) -> NewTable:
