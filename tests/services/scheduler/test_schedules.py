@@ -15,6 +15,7 @@ from pileus.security.principals import ANONYMOUS
 from pileus.services.context import Settings
 from pileus.services.scheduler import firing
 from pileus.services.scheduler.records import DUE, SCHEDULES, Schedule, put_schedule
+from pileus.testing import Account
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 KEY = ("123456789012", "us-east-1", "s")
@@ -116,3 +117,80 @@ def test_due_schedules_run_as_their_role(tmp_path: Path, monkeypatch: pytest.Mon
         assert await at(schedule("rate(10 minutes)", window=5), 599, 900) == 1, "at the latest when the window ends"
 
     asyncio.run(main())
+
+
+def test_schedules_are_sorted_into_groups(account: Any) -> None:
+    scheduler, iam = account.client("scheduler"), account.client("iam")
+    role = iam.create_role(RoleName="runs", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    asked = {
+        "Name": "daily",
+        "ScheduleExpression": "rate(1 day)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": FUNCTION, "RoleArn": role},
+    }
+    arn = scheduler.create_schedule_group(Name="mine", Tags=[{"Key": "a", "Value": "1"}])["ScheduleGroupArn"]
+    assert arn == f"arn:aws:scheduler:us-east-1:{account.id}:schedule-group/mine"
+    with pytest.raises(scheduler.exceptions.ConflictException):
+        scheduler.create_schedule_group(Name="mine")
+    assert [group["Name"] for group in scheduler.list_schedule_groups()["ScheduleGroups"]] == ["default", "mine"]
+    shown = scheduler.get_schedule_group(Name="mine")
+    assert (shown["Arn"], shown["State"], shown["CreationDate"]) == (arn, "ACTIVE", shown["LastModificationDate"])
+    scheduler.create_schedule(**asked)
+    own = scheduler.create_schedule(**asked, GroupName="mine")["ScheduleArn"]
+    assert own == f"arn:aws:scheduler:us-east-1:{account.id}:schedule/mine/daily"
+    assert scheduler.get_schedule(Name="daily", GroupName="mine")["GroupName"] == "mine"
+    listed = [schedule["Arn"] for schedule in scheduler.list_schedules(NamePrefix="da")["Schedules"]]
+    assert sorted(listed) == [own.replace("/mine/", "/default/"), own]
+    (only,) = scheduler.list_schedules(GroupName="mine")["Schedules"]
+    assert (only["Name"], only["GroupName"]) == ("daily", "mine")
+    scheduler.tag_resource(ResourceArn=arn, Tags=[{"Key": "b", "Value": "2"}])
+    scheduler.untag_resource(ResourceArn=arn, TagKeys=["a"])
+    assert scheduler.list_tags_for_resource(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
+    scheduler.delete_schedule_group(Name="mine")
+    for call in (
+        lambda: scheduler.get_schedule(Name="daily", GroupName="mine"),
+        lambda: scheduler.list_schedules(GroupName="mine"),
+        lambda: scheduler.get_schedule_group(Name="mine"),
+        lambda: scheduler.list_tags_for_resource(ResourceArn=arn),
+    ):
+        with pytest.raises(scheduler.exceptions.ResourceNotFoundException) as gone:
+            call()
+        assert gone.value.response["Error"]["Message"] == "Schedule group mine does not exist."
+    (left,) = scheduler.list_schedules()["Schedules"]
+    assert left["GroupName"] == "default"
+    for refused in (
+        lambda: scheduler.delete_schedule_group(Name="default"),
+        lambda: scheduler.create_schedule_group(Name="other", Tags=[{"Key": "aws:mine", "Value": "x"}]),
+    ):
+        with pytest.raises(scheduler.exceptions.ValidationException):
+            refused()
+
+
+def test_groups_are_what_policies_say(account: Any) -> None:
+    iam = account.client("iam")
+    account.client("scheduler").create_schedule_group(Name="mine")
+    account.client("scheduler").create_schedule_group(Name="other")
+    iam.create_user(UserName="u")
+    document = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Action": "scheduler:*",
+            "Resource": ["arn:aws:scheduler:*:*:schedule-group/mine", "arn:aws:scheduler:*:*:schedule/mine/*"],
+        },
+    }
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    user = Account(account.endpoint, account.id, key["AccessKeyId"], key["SecretAccessKey"]).client("scheduler")
+    assert user.get_schedule_group(Name="mine")["Name"] == "mine"
+    for call in (
+        lambda: user.get_schedule_group(Name="other"),
+        lambda: user.delete_schedule_group(Name="other"),
+        lambda: user.get_schedule(Name="any", GroupName="other"),
+        lambda: user.list_schedule_groups(),
+    ):
+        with pytest.raises(ClientError) as denied:
+            call()
+        assert denied.value.response["Error"]["Code"] == "AccessDeniedException"
+    with pytest.raises(user.exceptions.ResourceNotFoundException):
+        user.get_schedule(Name="any", GroupName="mine")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.aws.schedules import parse
 from pileus.services.context import Context
@@ -21,6 +23,7 @@ from pileus.services.events.records import (
     rule_key,
 )
 from pileus.services.operation import Access, Shape
+from pileus.services.system_tags import reserved
 from pileus.store import paging
 from pileus.store.interface import Transaction
 
@@ -50,6 +53,7 @@ async def put_rule_operation(context: Context, request: Shape) -> Shape:
             if sum(1 for _ in RULES.scan(tx, *key[:2])) >= _RULES:
                 raise AWSError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
             tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or ()}
+            _refuse_reserved(tags)
             rule = Rule(schedule, tags=tags | dict(context.system_tags))
         rule.schedule = schedule
         rule.state = request.get("State") or "ENABLED"
@@ -122,12 +126,20 @@ async def list_tags_for_resource(context: Context, request: Shape) -> Shape:
 @service.operation("TagResource", access=on_tagged("TagResource"))
 async def tag_resource(context: Context, request: Shape) -> None:
     added = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+    _refuse_reserved(added)
     await _retag(context, request["ResourceARN"], added, frozenset())
 
 
 @service.operation("UntagResource", access=on_tagged("UntagResource"))
 async def untag_resource(context: Context, request: Shape) -> None:
+    _refuse_reserved(request["TagKeys"])
     await _retag(context, request["ResourceARN"], {}, frozenset(request["TagKeys"]))
+
+
+def _refuse_reserved(names: Iterable[str]) -> None:
+    for name in names:
+        if reserved(name):
+            raise AWSError("ValidationException", f"Tag keys that begin with aws: are reserved for the system: {name}")
 
 
 async def _retag(context: Context, resource: str, added: dict[str, str], gone: frozenset[str]) -> None:

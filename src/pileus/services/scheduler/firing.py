@@ -25,6 +25,7 @@ from pileus.services.scheduler.records import (
     Key,
     Schedule,
     delete_schedule,
+    placed,
     put_schedule,
     schedule_arn,
 )
@@ -35,10 +36,12 @@ _log = logging.getLogger(__name__)
 
 async def assume(cloud: Cloud, key: Key, role: str) -> Principal:
     """The role's session. Raises ValidationException where the role does not let the scheduler in."""
-    account, region, name = key
+    account, region, _ = key
     client = cloud.client(service_principal("scheduler.amazonaws.com", account, schedule_arn(key)), region=region)
     try:
-        answer = await client.call("sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": name[:64].ljust(2, "-")})
+        answer = await client.call(
+            "sts", "AssumeRole", {"RoleArn": role, "RoleSessionName": placed(key)[1][:64].ljust(2, "-")}
+        )
     except AWSError as error:
         raise AWSError(
             "ValidationException",

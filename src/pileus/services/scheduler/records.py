@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -44,8 +45,16 @@ class Schedule(msgspec.Struct):
         return None if found is None or (self.end is not None and found > self.end) else found
 
 
+class ScheduleGroup(msgspec.Struct):
+    created: float
+    modified: float
+    tags: dict[str, str] = {}
+
+
+GROUPS = Records(ScheduleGroup, "scheduler", "group")
+"""(account, region, name). The default one is always there, though it has a record only where it was tagged."""
 SCHEDULES = Records(Schedule, "scheduler", "schedule")
-"""(account, region, name)"""
+"""(account, region, name): in the default group the name, in others `group/name`."""
 DUE = Records(int, "scheduler", "due")
 """(milliseconds, account, region, name): the schedules that run again, in their order."""
 
@@ -54,20 +63,48 @@ Key = tuple[str, str, str]
 
 def schedule_key(context: Context, request: Shape) -> Key:
     group = request.get("GroupName") or DEFAULT_GROUP
-    if group != DEFAULT_GROUP:
-        raise AWSError("ResourceNotFoundException", f"Schedule group {group} does not exist.")
-    return context.account, context.region, request["Name"]
+    name = request["Name"] if group == DEFAULT_GROUP else f"{group}/{request['Name']}"
+    return context.account, context.region, name
+
+
+def placed(key: Key) -> tuple[str, str]:
+    """The group and the name of a schedule."""
+    group, _, name = key[2].rpartition("/")
+    return group or DEFAULT_GROUP, name
 
 
 def schedule_arn(key: Key) -> str:
-    account, region, name = key
-    return arn("scheduler", region, account, f"schedule/{DEFAULT_GROUP}/{name}")
+    account, region, _ = key
+    return arn("scheduler", region, account, f"schedule/{'/'.join(placed(key))}")
+
+
+def get_group(reader: Reader, key: Key) -> ScheduleGroup:
+    group = GROUPS.get(reader, *key)
+    if group is None and key[2] == DEFAULT_GROUP:
+        return ScheduleGroup(0, 0)
+    if group is None:
+        raise AWSError("ResourceNotFoundException", f"Schedule group {key[2]} does not exist.")
+    return group
+
+
+def check_group(reader: Reader, key: Key) -> None:
+    """Raises where a schedule's group does not exist."""
+    get_group(reader, (*key[:2], placed(key)[0]))
+
+
+def schedules_of(reader: Reader, group: Key) -> Iterator[tuple[Key, Schedule]]:
+    account, region, name = group
+    for key, schedule in SCHEDULES.scan(reader, account, region):
+        found = (account, region, str(key[2]))
+        if placed(found)[0] == name:
+            yield found, schedule
 
 
 def get_schedule(reader: Reader, key: Key) -> Schedule:
+    check_group(reader, key)
     schedule = SCHEDULES.get(reader, *key)
     if schedule is None:
-        raise AWSError("ResourceNotFoundException", f"Schedule {key[2]} does not exist.")
+        raise AWSError("ResourceNotFoundException", f"Schedule {placed(key)[1]} does not exist.")
     return schedule
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from pileus.aws.arn import arn, parse
+from pileus.aws.arn import parse
 from pileus.aws.errors import AWSError, option_not_implemented
 from pileus.aws.schedules import parse as parse_schedule
 from pileus.services.context import Context
@@ -16,12 +16,14 @@ from pileus.services.operation import Access, AccessRule, Shape
 from pileus.services.scheduler import service
 from pileus.services.scheduler.firing import assume
 from pileus.services.scheduler.records import (
-    DEFAULT_GROUP,
     SCHEDULES,
     Key,
     Schedule,
+    check_group,
     delete_schedule,
+    get_group,
     get_schedule,
+    placed,
     put_schedule,
     schedule_arn,
     schedule_key,
@@ -50,11 +52,13 @@ def _on_change(action: str) -> AccessRule:
 )
 async def create_schedule(context: Context, request: Shape) -> Shape:
     key = schedule_key(context, request)
+    check_group(context.store, key)
     schedule = await _checked(context, key, request)
 
     def change(tx: Transaction) -> None:
+        check_group(tx, key)
         if SCHEDULES.get(tx, *key) is not None:
-            raise AWSError("ConflictException", f"Schedule {key[2]} already exists.")
+            raise AWSError("ConflictException", f"Schedule {placed(key)[1]} already exists.")
         put_schedule(tx, key, schedule, schedule.created)
 
     await context.store.transact(change)
@@ -118,16 +122,22 @@ def _on_list(context: Context, request: Shape) -> Access:
 
 @service.operation("ListSchedules", access=_on_list)
 async def list_schedules(context: Context, request: Shape) -> Shape:
-    schedule_key(context, {**request, "Name": ""})
-    prefix, state = request.get("NamePrefix") or "", request.get("State")
+    group, prefix, state = request.get("GroupName"), request.get("NamePrefix") or "", request.get("State")
+    if group:
+        get_group(context.store, (context.account, context.region, group))
     try:
         after = paging.decode(request.get("NextToken"))
     except ValueError:
         raise AWSError("ValidationException", "Invalid NextToken.") from None
     rows = (
-        row
-        for row in SCHEDULES.scan(context.store, context.account, context.region, after=after)
-        if str(row[0][2]).startswith(prefix) and state in (None, row[1].state)
+        ((context.account, context.region, str(key[2])), schedule)
+        for key, schedule in SCHEDULES.scan(context.store, context.account, context.region, after=after)
+        if state in (None, schedule.state)
+    )
+    rows = (
+        (key, schedule)
+        for key, schedule in rows
+        if placed(key)[1].startswith(prefix) and group in (None, placed(key)[0])
     )
     shown, token = paging.page(rows, request.get("MaxResults") or 100)
     schedules = []
@@ -135,19 +145,6 @@ async def list_schedules(context: Context, request: Shape) -> Shape:
         summary = _summary((context.account, context.region, str(key[2])), schedule)
         schedules.append({**summary, "Target": {"Arn": schedule.target["Arn"]}})
     return {"Schedules": schedules, **({"NextToken": token} if token else {})}
-
-
-def _on_group(context: Context, request: Shape) -> Access:
-    name = f"schedule-group/{request['Name']}"
-    return Access("scheduler:GetScheduleGroup", arn("scheduler", context.region, context.account, name))
-
-
-@service.operation("GetScheduleGroup", access=_on_group)
-async def get_schedule_group(context: Context, request: Shape) -> Shape:
-    if request["Name"] != DEFAULT_GROUP:
-        raise AWSError("ResourceNotFoundException", f"Schedule group {request['Name']} does not exist.")
-    group = arn("scheduler", context.region, context.account, f"schedule-group/{DEFAULT_GROUP}")
-    return {"Arn": group, "Name": DEFAULT_GROUP, "State": "ACTIVE"}
 
 
 async def _checked(context: Context, key: Key, request: Shape) -> Schedule:
@@ -204,8 +201,8 @@ def _check_target(target: dict[str, Any]) -> None:
 def _summary(key: Key, schedule: Schedule) -> Shape:
     return {
         "Arn": schedule_arn(key),
-        "Name": key[2],
-        "GroupName": DEFAULT_GROUP,
+        "Name": placed(key)[1],
+        "GroupName": placed(key)[0],
         "State": schedule.state,
         "CreationDate": datetime.fromtimestamp(schedule.created, UTC),
         "LastModificationDate": datetime.fromtimestamp(schedule.modified, UTC),
