@@ -15,7 +15,7 @@ import typer
 from pileus.cli.errors import CommandError
 from pileus.cli.running import DEFAULT_DATA, Data
 from pileus.cli.session import Session, Target, Where
-from pileus.cli.website import File
+from pileus.cli.website import MARK, File
 
 _COMPRESSIBLE = ("text/", "application/json", "application/manifest+json", "application/wasm", "image/svg+xml")
 _SMALLEST_TO_COMPRESS = 1024
@@ -78,7 +78,8 @@ def sync(
         upload = _upload(File(key, path.read_bytes()), rules, compress=gzip)
         if there.get(key) != upload.etag:
             changed.append(upload)
-    gone = sorted(key for key in there if key not in kept and not _fits(key, exclude or ())) if delete else []
+    left = sorted(key for key in there if key not in kept and not _fits(key, exclude or ())) if delete else []
+    gone = [key for key in left if not _is_configuration(client, bucket, key)]
     for upload in changed:
         console.print(f"↑ {upload.file.key}", markup=False)
     for key in gone:
@@ -108,6 +109,12 @@ def _there(client: Any, bucket: str) -> dict[str, str]:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             raise CommandError(f"There is no bucket {bucket}; make it first: aws s3 mb s3://{bucket}") from error
         raise CommandError(str(error)) from error
+
+
+def _is_configuration(client: Any, bucket: str, key: str) -> bool:
+    """Whether `pileus deploy` wrote it to tell the page about its cloud: no folder has it, and the page needs it."""
+    found: dict[str, str] = client.head_object(Bucket=bucket, Key=key)["Metadata"]
+    return found == MARK
 
 
 def _rule(text: str) -> tuple[str, str]:

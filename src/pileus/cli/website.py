@@ -25,9 +25,16 @@ _TYPES = {
 }  # fmt: skip
 
 
+MARK = {"pileus": "configuration"}
+"""The metadata of what a deployment wrote into a site and no folder has."""
+
+
 class File(NamedTuple):
+    """`metadata` is kept with the object."""
+
     key: str
     data: bytes
+    metadata: Mapping[str, str] = {}
 
     @property
     def content_type(self) -> str:
@@ -76,7 +83,7 @@ def files(site: Site, outputs: Mapping[str, str], region: str, endpoint: str | N
                 yield File(key, path.read_bytes())
     if site.config:
         told = {**outputs, "region": region, "endpoint": endpoint}
-        yield File(site.config, json.dumps(told, indent=1, sort_keys=True).encode())
+        yield File(site.config, json.dumps(told, indent=1, sort_keys=True).encode(), MARK)
 
 
 def upload(client: Any, bucket: str, wanted: Iterator[File], earlier: set[str]) -> tuple[int, set[str]]:
@@ -94,7 +101,7 @@ def upload(client: Any, bucket: str, wanted: Iterator[File], earlier: set[str]) 
         if there.get(file.key) != hashlib.md5(file.data, usedforsecurity=False).hexdigest():
             client.put_object(
                 Bucket=bucket, Key=file.key, Body=file.data, ContentType=file.content_type,
-                CacheControl=file.cache_control,
+                CacheControl=file.cache_control, Metadata=dict(file.metadata),
             )  # fmt: skip
             sent += 1
     for key in sorted((earlier - keys) & there.keys()):

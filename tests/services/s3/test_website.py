@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pileus.cli.website import MARK
 from pileus.services.s3 import website_rules
 
 Fetch = Callable[..., Any]
@@ -149,7 +150,9 @@ def test_a_site_that_is_not_public_shows_nothing(s3: Any, bucket: str, fetch: Fe
         assert b"<li>Code: AccessDenied</li>\n<li>Message: Access Denied</li>" in answer.body
 
 
-def test_what_is_not_there_is_a_question_of_listing(s3: Any, make_bucket: Any, fetch: Fetch) -> None:
+def test_what_is_not_there_is_a_question_of_listing(
+    cloud: Any, owner: Any, s3: Any, make_bucket: Any, fetch: Fetch
+) -> None:
     """Where an ACL alone makes a site public, nothing is granted for objects that are not there."""
     name = make_bucket(acls=True)
     s3.put_bucket_acl(Bucket=name, ACL="public-read")
@@ -160,6 +163,10 @@ def test_what_is_not_there_is_a_question_of_listing(s3: Any, make_bucket: Any, f
     assert fetch("/there", host=host).status == 403
     s3.put_bucket_acl(Bucket=name, ACL="private")
     assert fetch("/absent", host=host).status == 403
+    # What the site asks itself, to answer for what is not there, is written down as nobody's denial.
+    denied = cloud.pileus("denied", "--account", owner.id).stdout
+    assert f"{name}/there" in denied and "s3:GetObject" in denied
+    assert "s3:ListBucket" not in denied
 
 
 def test_a_prefix_may_be_taken_away(s3: Any, bucket: str, fetch: Fetch) -> None:
@@ -211,6 +218,8 @@ def test_site_sync_brings_a_bucket_to_a_folder(cloud: Any, owner: Any, s3: Any, 
     (folder / "index.html").write_text("<h1>hi</h1>" * 200)
     (folder / "css/style.css").write_text("body {}")
     s3.put_object(Bucket=bucket, Key="stale.html", Body=b"x")
+    # What a deployment told the page is in no folder, and stays.
+    s3.put_object(Bucket=bucket, Key="config.json", Body=b"{}", Metadata=MARK)
 
     def sync(*words: str) -> str:
         ran = cloud.pileus("site", "sync", str(folder), bucket, *words, env=owner.env())
@@ -225,3 +234,4 @@ def test_site_sync_brings_a_bucket_to_a_folder(cloud: Any, owner: Any, s3: Any, 
     assert gzip.decompress(page["Body"].read()).startswith(b"<h1>hi</h1>")
     assert s3.head_object(Bucket=bucket, Key="css/style.css")["ContentType"].startswith("text/css")
     assert "0 uploaded, 0 deleted, 2 unchanged" in sync("--gzip")
+    assert s3.get_object(Bucket=bucket, Key="config.json")["Body"].read() == b"{}"

@@ -55,6 +55,10 @@ _SPECIAL = frozenset((*_CONDITIONS, "range", "origin"))
 """Request headers that make an answer another one than the whole page."""
 
 
+def _denied() -> AWSError:
+    return AWSError("AccessDenied", "Access Denied", status=403)
+
+
 def bucket_exists(cloud: Cloud, name: str) -> bool:
     return bucket_of(cloud, name) is not None
 
@@ -252,7 +256,7 @@ class Visit:
         try:
             self.cloud.authorizer.authorize(self.context, (asked,))
         except AWSError:
-            raise AWSError("AccessDenied", "Access Denied", status=403) from None
+            raise _denied() from None
 
     async def page(self, key: str, status: int = 200, *, again: bool = True) -> Response:
         """The object of that key as an answer. Raises AccessDenied, NoSuchKey, and what its conditions come to."""
@@ -265,9 +269,11 @@ class Visit:
         record, block = self.cloud.store.get(place), _block(self.cloud.store, self.bucket)
         version = msgspec.msgpack.decode(record, type=Version) if record else None
         if record is None or version is None or version.delete_marker:
-            # Whoever may not list must not learn which keys there are.
-            self._authorize(access.listing_access(self.context, self.bucket, key))
-            raise no_such_key(key)
+            # Whoever may not list must not learn which keys there are. Nobody asked to list: this is no denial to be
+            # written down.
+            if access.may(self.context, access.listing_access(self.context, self.bucket, key)):
+                raise no_such_key(key)
+            raise _denied()
         asked = self._asked(key, version)
         self._authorize(asked)
         if version.properties.redirect:
