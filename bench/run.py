@@ -28,7 +28,7 @@ from machine import described, now
 from processes import Server, StartError, folder, quiet
 from results import Figure, Results, Start, write
 from signed import Client, send
-from workload import BUCKET, EXPECTED, FUNCTIONS, requests, set_up
+from workload import BUCKET, EXPECTED, FUNCTIONS, Page, requests, set_up
 
 CONNECTIONS = (1, 16, 64)
 _ROUNDS = {1: 2, 16: 3, 64: 2}
@@ -55,9 +55,12 @@ class Running:
             self.login, why = login.set_up(self.client)
             if why:
                 self.failed["Login"] = why
-        self.host = BUCKET + (f".localhost:{server.port}" if contender.name.startswith("pileus") else "")
-        if contender.name in ("ministack", "moto"):
-            self.host = f"{BUCKET}.s3-website.us-east-1.amazonaws.com"
+        self.page = Page(f"{BUCKET}.localhost:{server.port}", "/")
+        if contender.name == "moto":
+            self.page = Page(f"{BUCKET}.s3-website.us-east-1.amazonaws.com", "/")
+        elif contender.name == "ministack":
+            # It has no websites, and asks nobody for a signature: the page's object, then.
+            self.page = Page(f"127.0.0.1:{server.port}", f"/{BUCKET}/index.html")
 
         for operation in self.operations:
             status, body = send(self.sign(operation)[0], server.port)
@@ -69,7 +72,7 @@ class Running:
         return [name for name in self.contender.operations if name not in self.failed]
 
     def sign(self, operation: str) -> list[bytes]:
-        return [self.login.request()] if operation == "Login" else requests(operation, self.client, self.host)
+        return [self.login.request()] if operation == "Login" else requests(operation, self.client, self.page)
 
     def measure(self, operation: str, connections: int, seconds: float) -> Figure:
         """Raises LoadError where the operation fails."""

@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from contenders import Contender
 from signed import Client, plain
@@ -159,11 +159,18 @@ def _create_function(client: Client, name: str, runtime: str) -> None:
     create_function(client, client("iam").get_role(RoleName=ROLE)["Role"]["Arn"], name, runtime)
 
 
-def requests(operation: str, client: Client, host: str) -> list[bytes]:
+class Page(NamedTuple):
+    """Where a contender shows the website's first page."""
+
+    host: str
+    path: str
+
+
+def requests(operation: str, client: Client, page: Page) -> list[bytes]:
     """Signed now. What is sent in turn: one request, but for PutItem, which would write nothing new the second time."""
     if operation == "PutItem":
         return [client.sign("dynamodb", "put_item", TableName=TABLE, Item=changed) for changed in _changing_items()]
-    return [_REQUESTS[operation](client, host)]
+    return [_REQUESTS[operation](client, page)]
 
 
 def _changing_items() -> list[dict[str, Any]]:
@@ -172,23 +179,23 @@ def _changing_items() -> list[dict[str, Any]]:
     return plain_items + [{**one, "done": {"BOOL": True}} for one in plain_items]
 
 
-def _invoke(name: str, client: Client, _host: str) -> bytes:
+def _invoke(name: str, client: Client, _page: Page) -> bytes:
     return client.sign("lambda", "invoke", FunctionName=name, Payload=b'{"a":1}')
 
 
-_REQUESTS: dict[str, Callable[[Client, str], bytes]] = {
-    "Constant": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
-    "GetItem": lambda client, host: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
-    "Query": lambda client, host: client.sign(
+_REQUESTS: dict[str, Callable[[Client, Page], bytes]] = {
+    "Constant": lambda client, page: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
+    "GetItem": lambda client, page: client.sign("dynamodb", "get_item", TableName=TABLE, Key=KEY),
+    "Query": lambda client, page: client.sign(
         "dynamodb", "query", TableName=TABLE, Limit=20, KeyConditionExpression="#u = :u and id > :i",
         ExpressionAttributeNames={"#u": "user"}, ExpressionAttributeValues={":u": KEY["user"], ":i": {"S": "000040"}},
     ),
-    "GetObject": lambda client, host: client.sign("s3", "get_object", Bucket=BUCKET, Key="index.html"),
-    "Constant 10 MB": lambda client, host: plain("GET", f"{client.endpoint}/large"),
-    "GetObject 10 MB": lambda client, host: client.sign("s3", "get_object", Bucket=BUCKET, Key="large"),
-    "PutObject": lambda client, host: client.sign("s3", "put_object", Bucket=BUCKET, Key="small", Body=BODY),
-    "Website": lambda client, host: plain("GET", f"{client.endpoint}/", {"Host": host}),
-    "GetCallerIdentity": lambda client, host: client.sign("sts", "get_caller_identity"),
+    "GetObject": lambda client, page: client.sign("s3", "get_object", Bucket=BUCKET, Key="index.html"),
+    "Constant 10 MB": lambda client, page: plain("GET", f"{client.endpoint}/large"),
+    "GetObject 10 MB": lambda client, page: client.sign("s3", "get_object", Bucket=BUCKET, Key="large"),
+    "PutObject": lambda client, page: client.sign("s3", "put_object", Bucket=BUCKET, Key="small", Body=BODY),
+    "Website": lambda client, page: plain("GET", f"{client.endpoint}{page.path}", {"Host": page.host}),
+    "GetCallerIdentity": lambda client, page: client.sign("sts", "get_caller_identity"),
     **{operation: functools.partial(_invoke, name) for operation, (name, _) in FUNCTIONS.items()},
 }  # fmt: skip
 
