@@ -119,10 +119,11 @@ def test_removing_from_no_item_makes_none(database: Any, table: str) -> None:
         ("put_item", {"Item": {"p": {"S": "a"}, "x": {"SS": ["y", "y"]}}}, '1 validation error detected: One or more parameter values were invalid: Input collection ["y", "y"] contains duplicates.'),
         ("update_item", {"Key": {"p": {"S": "a"}}, "UpdateExpression": "SET x = :v", "ExpressionAttributeValues": {":v": {"NS": []}}}, "1 validation error detected: One or more parameter values were invalid: An number set  may not be empty"),
         ("delete_item", {"Key": {"p": {"S": "a"}}, "ConditionExpression": "p = :v", "ExpressionAttributeValues": {":v": {"S": "a"}}, "ExpressionAttributeNames": {"#n": "n"}}, "1 validation error detected: Value provided in ExpressionAttributeNames unused in expressions: keys: {#n}"),
-        ("update_item", {"Key": {"p": {"S": "a"}}, "UpdateExpression": "SET x = " + "a" * 4096}, "1 validation error detected: Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;"),
+        ("update_item", {"Key": {"p": {"S": "a"}}, "UpdateExpression": "SET x = " + "a" * 4096}, "1 validation error detected: Invalid UpdateExpression: Expression size has exceeded the maximum allowed size; expression size: 4104"),
         ("get_item", {"Key": {"p": {"S": "a"}}, "ProjectionExpression": "!!!"}, 'Invalid ProjectionExpression: Syntax error; token: "!", near: "!!"'),
         ("put_item", {"TableName": "x" * 256, "Item": {}}, f"1 validation error detected: Value '{'x' * 256}' at 'tableName' failed to satisfy constraint: Member must have length less than or equal to 255"),
-        ("delete_item", {"TableName": "x!", "Key": {}}, "1 validation error detected: Value 'x!' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
+        ("delete_item", {"TableName": "xy", "Key": {}}, "TableName must be at least 3 characters long and at most 255 characters long"),
+        ("delete_item", {"TableName": "xy!", "Key": {}}, "1 validation error detected: Value 'xy!' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
     ],
 )  # fmt: skip
 def test_faults_have_dynamodb_s_words(

@@ -43,7 +43,7 @@ def attribute_types(definitions: list[Shape]) -> dict[str, Any]:
     for definition in definitions:
         name = definition["AttributeName"]
         if name in types:
-            raise validation("Cannot have two attributes with the same name")
+            raise invalid_parameters(f"Duplicate AttributeName in AttributeDefinitions: {name}")
         types[name] = definition["AttributeType"]
     return types
 

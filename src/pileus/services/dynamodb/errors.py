@@ -17,7 +17,6 @@ _NEWER = (
     # A value of an expression is spoken of like one of the item.
     (re.compile(r"ExpressionAttributeValues contains invalid value: (One or more .*|Nesting .*) for key :\w+"), r"\1"),
     (re.compile(r"(ExpressionAttributeValues can only be specified when using expressions): .* null"), r"\1"),
-    (re.compile(r"(Invalid \w+: Expression size has exceeded the maximum allowed size;) expression size: \d+"), r"\1"),
 )
 
 

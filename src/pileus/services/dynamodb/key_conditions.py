@@ -169,12 +169,10 @@ def _check_multi(conditions: Conditions, keys: Keys) -> None:
     while given and given[-1] is None:
         given.pop()
     for (name, _), condition in zip(keys.sort, given[:-1], strict=False):
-        if condition is None:
-            raise validation(f"Query condition missed key schema element: {name}")
-        if condition.operator != "EQ":
+        if condition is None or condition.operator != "EQ":
             raise validation(
                 "Query key condition not supported: RANGE key attributes must be given from left to right, "
-                "and all but the last must have an equality condition"
+                f"and all but the last must have an equality condition; attribute: {name}"
             )
 
 
