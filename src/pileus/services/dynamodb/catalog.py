@@ -70,11 +70,10 @@ def locate(context: Context, name: str) -> tuple[str, str, str]:
 
 def _check_read_name(name: str) -> None:
     """For operations on items, whose words are newer."""
-    if len(name) < 3:
-        check_name(name)
     faults = list(name_faults(name, shortest=1))
     if faults:
         raise validation(constraints_broken(faults))
+    check_name(name)
 
 
 def check_name(name: str, parameter: str = "TableName") -> None:
