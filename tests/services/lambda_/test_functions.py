@@ -391,6 +391,8 @@ CREATE_REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "NotImplemented", "Pileus does not implement VpcConfig: functions"),
     ({"CodeSigningConfigArn": "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-00000000000000000"},
      "NotImplemented", "Pileus does not implement CodeSigningConfigArn"),
+    ({"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:123456789012:dead"}},
+     "NotImplemented", "Pileus does not implement DeadLetterConfig: AWS knows SQS and SNS targets"),
     ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, "NotImplemented", "Pileus does not implement SnapStart"),
 ]  # fmt: skip
 
