@@ -23,8 +23,7 @@ async def describe_stack_resource(context: Context, request: Shape) -> Shape:
     if resource is None:
         raise invalid(f"Resource {name} does not exist for stack {request['StackName']}")
     described = _identity(stack, resource) | {"LastUpdatedTimestamp": moment(resource.updated)}
-    if resource.metadata:
-        described["Metadata"] = json.dumps(resource.metadata)
+    described["Metadata"] = json.dumps(resource.metadata)
     return {"StackResourceDetail": described}
 
 

@@ -182,7 +182,7 @@ def _details(entity: User | Role) -> Shape:
     shape: Shape = {"Tags": tag_list(entity.tags)} if entity.tags else {}
     if entity.boundary:
         shape["PermissionsBoundary"] = {
-            "PermissionsBoundaryType": "PermissionsBoundaryPolicy",
+            "PermissionsBoundaryType": "Policy",
             "PermissionsBoundaryArn": entity.boundary,
         }
     return shape

@@ -73,7 +73,7 @@ async def create_open_id_connect_provider(context: Context, request: Shape) -> S
             created=context.received,
             client_ids=_clients(request.get("ClientIDList", [])),
             thumbprints=_thumbprints(request.get("ThumbprintList", [])),
-            tags=merged(dict(context.system_tags), request.get("Tags", [])),
+            tags=merged({}, request.get("Tags", [])),
         )
         _put(tx, made)
         return made

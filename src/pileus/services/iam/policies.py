@@ -150,7 +150,7 @@ async def create_policy(context: Context, request: Shape) -> Shape:
             created=context.received,
             updated=context.received,
             description=request.get("Description", ""),
-            tags=merged(dict(context.system_tags), request.get("Tags", [])),
+            tags=merged({}, request.get("Tags", [])),
             versions=[PolicyVersion(1, request["PolicyDocument"], context.received)],
         )
         put(tx, made)

@@ -37,7 +37,7 @@ async def create_role(context: Context, request: Shape) -> Shape:
             trusted=trust_policy(tx, request["AssumeRolePolicyDocument"]),
             description=request.get("Description", ""),
             max_session_duration=request.get("MaxSessionDuration", 3600),
-            tags=merged(dict(context.system_tags), request.get("Tags", [])),
+            tags=merged({}, request.get("Tags", [])),
             boundary=check_boundary(tx, account, request.get("PermissionsBoundary")),
         )
         ROLE.put(tx, made)

@@ -30,7 +30,7 @@ async def create_user(context: Context, request: Shape) -> Shape:
             path=request.get("Path", "/"),
             id=unique_id("AIDA"),
             created=context.received,
-            tags=merged(dict(context.system_tags), request.get("Tags", [])),
+            tags=merged({}, request.get("Tags", [])),
             boundary=check_boundary(tx, account, request.get("PermissionsBoundary")),
         )
         USER.put(tx, made)
