@@ -104,6 +104,16 @@ def test_the_log_is_written_as_lambda_writes_it(harness: Harness) -> None:
     assert tail.startswith(f"START RequestId: {request}") and "Init Duration" not in tail and tail.endswith("MB\t\n")
 
 
+@pytest.mark.parametrize("sampled", ["0", "1"])
+def test_a_sampled_trace_reaches_the_function_and_its_report(harness: Harness, sampled: str) -> None:
+    function = harness.function("import os\ndef handler(event, context):\n    return os.environ['_X_AMZN_TRACE_ID']")
+    trace = f"Root=1-65000000-{'a' * 24};Parent={'b' * 16};Sampled={sampled}"
+    outcome = harness.invoke(function, trace_id=trace, tail=True)
+    assert json.loads(outcome.payload) == trace
+    line = f"XRAY TraceId: 1-65000000-{'a' * 24}\tSegmentId: {'b' * 16}\tSampled: true\t\n"
+    assert outcome.log_tail.decode().endswith(line) is (sampled == "1")
+
+
 def test_json_logs_have_levels(harness: Harness) -> None:
     source = (
         "import logging\nlogger = logging.getLogger()\ndef handler(event, context):\n"
