@@ -209,3 +209,10 @@ def test_an_index_of_the_tables_own_keys_limits_their_length(database: Any, make
         ClientError, match="Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
     ):
         database.put_item(TableName=name, Item={"p": {"S": "x" * 1025}, "c": {"S": "c"}})
+
+
+def test_a_tables_own_keys_have_two_conditions_at_most(database: Any) -> None:
+    """Which is told before the table is looked for."""
+    condition = {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "x"}]}
+    with pytest.raises(ClientError, match="Conditions can be of length 1 or 2 only"):
+        database.query(TableName="absent", KeyConditions=dict.fromkeys("abc", condition))

@@ -37,13 +37,14 @@ class KeyCondition:
 Conditions = dict[str, KeyCondition]
 
 
-def from_legacy(parameter: dict[str, Any]) -> Conditions:
+def from_legacy(parameter: dict[str, Any], of_index: bool) -> Conditions:
     conditions: Conditions = {}
     for name, condition in parameter.items():
         values = condition.get("AttributeValueList") or []
         _check_values(condition["ComparisonOperator"], values)
         conditions[name] = KeyCondition(condition["ComparisonOperator"], values)
-    if not conditions:
+    if not conditions or (len(conditions) > 2 and not of_index):
+        # Only an index can have keys of more attributes.
         raise validation(_ONE_OR_TWO)
     return conditions
 

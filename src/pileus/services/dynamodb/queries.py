@@ -109,7 +109,7 @@ def _checked(request: Shape, filter_parameter: str, querying: bool) -> Reading:
     bound.finish()
     if querying:
         reading.conditions = (
-            key_conditions.from_legacy(given or {})
+            key_conditions.from_legacy(given or {}, bool(request.get("IndexName")))
             if expression is None
             else key_conditions.from_expression(bound, expression)
         )
@@ -246,7 +246,7 @@ def _query_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
     conditions = (
         key_conditions.from_expression(bound, text)
         if text is not None
-        else key_conditions.from_legacy(request.get("KeyConditions") or {})
+        else key_conditions.from_legacy(request.get("KeyConditions") or {}, bool(request.get("IndexName")))
     )
     if table is not None:
         plan = table.by_name.get(request.get("IndexName") or "")
