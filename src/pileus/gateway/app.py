@@ -94,8 +94,13 @@ class Gateway:
             unexpected = AWSError(code, "We encountered an internal error. Please try again.", status=500)
             fault_code = code
             response = self._error(service, unexpected, identifier, request)
-        if service == "s3":
-            sites.note_access(self.cloud, route, request, response, identifier, fault_code, began)
+        bucket = sites.asked_bucket(self.cloud, route) if service == "s3" else None
+        if route.operation and not fault_code:
+            # Whoever owns the bucket pays (https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html).
+            payer = bucket.account if bucket is not None else request.principal.account
+            self._count(payer, _plan(service, route.operation).unit, response)
+        if bucket is not None:
+            sites.note_access(self.cloud, bucket, route, request, response, identifier, fault_code, began)
         return response
 
     async def _serve(self, request: Request, route: Route, identifier: str, form: bytes) -> Response:
@@ -121,7 +126,7 @@ class Gateway:
             body = await self._read(request, plan.largest_body, service, protocol)
         else:
             body = form or await self._read(request, plan.largest_body, service, protocol, name)
-            principal = self._authenticate(request, plan, service, body)
+            principal = request.principal = self._authenticate(request, plan, service, body)
             if "content-encoding" in request.headers:
                 try:
                     body = compression.inflated(request, body, plan.largest_body)
@@ -159,11 +164,6 @@ class Gateway:
         response = wire.encode(answer, identifier)
         if service == "dynamodb":
             compression.deflate(request, response)
-        payer = principal.account
-        if service == "s3" and "Bucket" in route.labels:
-            # Whoever owns the bucket pays (https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html).
-            payer = sites.owner_of(self.cloud, route.labels["Bucket"]) or payer
-        self._count(payer, plan.unit, response)
         return response
 
     def _count(self, payer: str, unit: str, response: Response) -> None:

@@ -131,7 +131,7 @@ class Hashed:
         self._check(digest.hexdigest())
 
     def _check(self, computed: str) -> None:
-        if not hmac.compare_digest(computed.encode(), self._digest.encode("utf-8", "surrogateescape")):
+        if not (self._digest.isascii() and hmac.compare_digest(computed, self._digest)):
             raise AWSError(
                 "XAmzContentSHA256Mismatch",
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",

@@ -43,10 +43,10 @@ async def show_the_way(cloud: Cloud, host: HostName, request: Request) -> Respon
     return Response(307, {"location": "/_pileus/", "content-length": "0"}, b"")
 
 
-def owner_of(cloud: Cloud, bucket: str) -> str:
-    """The account of a bucket, empty where there is none."""
-    found = state.bucket_of(cloud, bucket)
-    return found.account if found is not None else ""
+def asked_bucket(cloud: Cloud, route: Route) -> state.Bucket | None:
+    """The bucket that a request to S3 names, where there is one."""
+    name = route.labels.get("Bucket")
+    return state.bucket_of(cloud, name) if name is not None else None
 
 
 def wants_website(cloud: Cloud, bucket: str, host: HostName, request: Request) -> bool:
@@ -75,14 +75,20 @@ async def with_bucket_cors(cloud: Cloud, bucket: str, request: Request, answer: 
 
 
 def note_access(
-    cloud: Cloud, route: Route, request: Request, response: Response, identifier: str, error: str, began: float
+    cloud: Cloud,
+    bucket: state.Bucket,
+    route: Route,
+    request: Request,
+    response: Response,
+    identifier: str,
+    error: str,
+    began: float,
 ) -> None:
     """For the bucket's access log, where it has one. `began` is by time.perf_counter."""
-    bucket = route.labels.get("Bucket")
-    if bucket is not None and access_logs.enabled(state.bucket_of(cloud, bucket)) is not None:
+    if access_logs.enabled(bucket) is not None:
         key, seconds = route.labels.get("Key", ""), time.perf_counter() - began
         access = access_logs.Access(request.principal, identifier, key, error, seconds)
-        access_logs.note(cloud, bucket, request, response, access)
+        access_logs.note(cloud, bucket.name, request, response, access)
 
 
 def is_form_upload(request: Request) -> bool:

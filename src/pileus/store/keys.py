@@ -20,7 +20,9 @@ def pack(*elements: Element) -> bytes:
                 body = element.encode()
             except UnicodeEncodeError:
                 body = element.encode("utf-8", "surrogatepass")
-            packed += b"\2%b\0" % (body.replace(b"\0", b"\0\xff") if b"\0" in body else body)
+            if "\0" in element:
+                body = body.replace(b"\0", b"\0\xff")
+            packed = b"%b\2%b\0" % (packed, body)
         elif isinstance(element, bytes):
             packed += b"\1%b\0" % element.replace(b"\0", b"\0\xff")
         elif element is None:

@@ -130,7 +130,7 @@ def fits(algorithm: Algorithm, value: str) -> bool:
 
 
 def encode(digest: bytes) -> str:
-    return base64.b64encode(digest).decode()
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
 def composite(algorithm: Algorithm, values: Iterable[str]) -> str:

@@ -67,17 +67,20 @@ class Received:
 
 
 class _Digests:
-    def __init__(self, algorithms: Iterable[Algorithm]) -> None:
+    """MD5, the checksum to keep and, where it is another, the one that was declared."""
+
+    __slots__ = ("also", "kept", "md5")
+
+    def __init__(self, kept: Algorithm, declared: Algorithm) -> None:
         self.md5 = hashlib.md5(usedforsecurity=False)
-        self.checksums = {algorithm.name: algorithm.make() for algorithm in algorithms}
+        self.kept = kept.make()
+        self.also = self.kept if declared is kept else declared.make()
 
     def update(self, data: bytes) -> None:
         self.md5.update(data)
-        for checksum in self.checksums.values():
-            checksum.update(data)
-
-    def checksum(self, algorithm: Algorithm) -> str:
-        return checksums.encode(self.checksums[algorithm.name].digest())
+        self.kept.update(data)
+        if self.also is not self.kept:
+            self.also.update(data)
 
 
 async def receive(
@@ -96,8 +99,7 @@ async def receive(
     promised = _decode_md5(md5)
     if body.length is not None and body.length > limit:
         raise too_large(body.length, limit)
-    also = declared.algorithm if declared is not None else algorithm
-    digests = _Digests((algorithm,) if also is algorithm else (algorithm, also))
+    digests = _Digests(algorithm, declared.algorithm if declared is not None else algorithm)
     part = Part(1, 0, "", nonce=encryption.new_nonce() if key else b"")
     data: bytes | None = None
     if body.length is not None and body.length <= SMALL:
@@ -132,9 +134,9 @@ async def receive(
                 ExpectedDigest=promised.hex(),
                 CalculatedDigest=base64.b64encode(digest).decode(),
             )
-        part.checksum = digests.checksum(algorithm)
+        part.checksum = checksums.encode(digests.kept.digest())
         if declared is not None:
-            received.declared = digests.checksum(declared.algorithm)
+            received.declared = checksums.encode(digests.also.digest())
             _verify(declared, received.declared, body)
     except AWSError:
         received.discard()
@@ -285,5 +287,5 @@ def remove(cloud: Cloud, gone: Sequence[str]) -> None:
     """After the transaction. Several are the parts of one object, which a reader may be in the midst of."""
     if len(gone) > 1:
         blobs(cloud).defer(gone)
-    else:
+    elif gone:
         blobs(cloud).delete(gone)
