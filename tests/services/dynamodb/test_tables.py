@@ -206,3 +206,21 @@ def test_a_table_is_warm_for_what_it_is_provisioned_with(database: Any) -> None:
     assert database.describe_table(TableName=name)["Table"]["WarmThroughput"] == {**warm, "Status": "ACTIVE"}
     assert database.describe_contributor_insights(TableName=name)["ContributorInsightsStatus"] == "DISABLED"
     database.delete_table(TableName=name)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "what"),
+    [
+        ("update_table", {"ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]}, "Pileus does not implement ReplicaUpdates"),
+        ("create_global_table", {"GlobalTableName": "table", "ReplicationGroup": [{"RegionName": "us-east-1"}]}, "the operation CreateGlobalTable of dynamodb"),
+        ("update_contributor_insights", {"ContributorInsightsAction": "ENABLE"}, "the operation UpdateContributorInsights of dynamodb"),
+        ("enable_kinesis_streaming_destination", {"StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}, "the operation EnableKinesisStreamingDestination of dynamodb"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_refused_by_name(
+    database: Any, table: str, operation: str, request_: dict[str, Any], what: str
+) -> None:
+    named = request_ if "GlobalTableName" in request_ else {"TableName": table, **request_}
+    with pytest.raises(ClientError, match=what) as caught:
+        getattr(database, operation)(**named)
+    assert caught.value.response["Error"]["Code"] == "NotImplemented"
