@@ -189,18 +189,19 @@ def _failed(part: list[Record], outcome: Outcome, mapping: Mapping) -> list[Reco
         answer = orjson.loads(outcome.payload)
     except ValueError:
         return part
-    if answer is None or answer == {}:
+    if answer in (None, {}, []):
         return []
     failures = answer.get("batchItemFailures") if isinstance(answer, dict) else part
     if failures is None or failures == []:
         return []
     if not isinstance(failures, list) or not all(isinstance(one, dict) for one in failures):
         return part
-    identifiers = {one.get("itemIdentifier") for one in failures}
-    places = [place for place, record in enumerate(part) if sequence_of(record) in identifiers]
+    identifiers = [one.get("itemIdentifier") for one in failures]
+    known = {sequence_of(record): place for place, record in enumerate(part)}
+    places = [known[name] for name in identifiers if isinstance(name, str) and name in known]
     if len(places) < len(identifiers):
         return part
-    return part[places[0] :]
+    return part[min(places) :]
 
 
 async def note(cloud: Cloud, mapping: Mapping, result: str) -> None:
