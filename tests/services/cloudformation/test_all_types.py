@@ -255,6 +255,24 @@ def _resources(bucket: str, changed: bool) -> dict[str, dict[str, Any]]:
             },
         ),
         "Logs": ("Logs::LogGroup", {"RetentionInDays": pick(1, 3), "Tags": tags}),
+        "Logged": (
+            "S3::Bucket",
+            {
+                "LoggingConfiguration": {"DestinationBucketName": {"Ref": "Bucket"}, "LogFilePrefix": pick("a/", "b/")},
+                "LifecycleConfiguration": {
+                    "Rules": [
+                        {
+                            "Id": "r",
+                            "Status": "Enabled",
+                            "Prefix": "x/",
+                            "ExpirationInDays": 400,
+                            "Transitions": [{"StorageClass": "STANDARD_IA", "TransitionInDays": pick(90, 120)}],
+                            "NoncurrentVersionTransitions": [{"StorageClass": "ONEZONE_IA", "TransitionInDays": 180}],
+                        }
+                    ]
+                },
+            },
+        ),
         "Parameter": (
             "SSM::Parameter",
             {"Type": "String", "Value": pick("1", "2"), "Tags": {"version": pick("1", "2"), pick("a", "b"): "x"}},

@@ -58,13 +58,16 @@ def test_a_change_set_shows_what_it_then_does(account: Account) -> None:
     body = template({"A": group(LogGroupName="a"), "B": group(LogGroupName={"Fn::Sub": "${A}-b"}), "C": group()})
     second = _changed(client, "second", body, "UPDATE")
     assert _lines(second) == [("Modify", "A", "True"), ("Add", "C", None), ("Modify", "B", "True")]
-    assert client.list_change_sets(StackName="one")["Summaries"][0]["ChangeSetName"] in ("first", "second")
+    assert [item["ChangeSetName"] for item in client.list_change_sets(StackName="one")["Summaries"]] == ["second"]
+    assert not {"Tags", "Parameters", "Capabilities", "OnStackFailure"} & second.keys()
     third = _changed(client, "third", template({"A": group(RetentionInDays=1)}), "UPDATE")
     assert _lines(third) == [("Modify", "A", "False"), ("Remove", "B", None)]
     client.execute_change_set(ChangeSetName=second["ChangeSetId"])
     assert wait(client, "one")["StackStatus"] == "UPDATE_COMPLETE"
     names = {found["logGroupName"] for found in account.client("logs").describe_log_groups()["logGroups"]}
     assert {"a", "a-b"} <= names and len(names) == 3
+    # The name of what was executed is free again.
+    _changed(client, "first", template({"A": group(LogGroupName="a")}), "UPDATE")
     # What was planned against the stack as it was does not hold any more.
     assert refused(client.execute_change_set, StackName="one", ChangeSetName="third")[0] == "ChangeSetNotFound"
     assert refused(client.execute_change_set, ChangeSetName=second["ChangeSetId"])[0] == "InvalidChangeSetStatus"

@@ -70,7 +70,10 @@ def _compare_one(own: Any, theirs: dict[str, Any], aws: dict[str, Any], where: s
         assert theirs["type"] == "array", where
         _compare_one(own[0], theirs["items"], aws, where)
     elif isinstance(own, dict):
-        _compare(own, theirs.get("properties", {}), aws, where)
+        found = dict(theirs.get("properties", {}))
+        for choice in theirs.get("oneOf", []):
+            found |= choice.get("properties", {})
+        _compare(own, found, aws, where)
     elif isinstance(own, Model):
         _compare_shape(_shape(own), theirs, aws, where, 0)
     elif not isinstance(own, Map) and own is not JSON:

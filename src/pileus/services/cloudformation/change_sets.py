@@ -104,16 +104,18 @@ async def create_change_set(context: Context, request: Shape) -> Shape:
         status="CREATE_COMPLETE" if anything else "FAILED",
         execution_status="AVAILABLE" if anything else "UNAVAILABLE",
         version=goal, reason="" if anything else NO_CHANGES, description=request.get("Description", ""),
-        changes=changes, on_failure=request.get("OnStackFailure", "ROLLBACK"),
+        changes=changes, on_failure=request.get("OnStackFailure", ""),
     )  # fmt: skip
 
     def change(tx: Transaction) -> None:
-        if CHANGE_SETS.get(tx, *_key(made)) is not None:
+        taken = CHANGE_SETS.get(tx, *_key(made))
+        if taken is not None and taken.execution_status != "EXECUTE_COMPLETE":
             raise AWSError(
                 "AlreadyExistsException", f"ChangeSet {name} cannot be created because it already exists", status=400
             )
         if stack.status == "REVIEW_IN_PROGRESS":
             reserve(tx, stack)
+            stack.reason = "User Initiated"
             put_stack(tx, stack)
             event = Event(request_id(), made.created, stack.name, stack.id, STACK_TYPE, stack.status, "User Initiated")
             add_event(tx, stack, event)
@@ -143,11 +145,11 @@ async def describe_change_set(context: Context, request: Shape) -> Shape:
     version = found.version
     return present({
         "ChangeSetName": found.name, "ChangeSetId": found.id, "StackId": stack.id, "StackName": stack.name,
-        "Description": found.description, "Parameters": described_parameters(version),
+        "Description": found.description, "Parameters": described_parameters(version) or None,
         "CreationTime": moment(found.created), "ExecutionStatus": found.execution_status, "Status": found.status,
         "StatusReason": found.reason, "NotificationARNs": [], "RollbackConfiguration": {},
-        "Capabilities": version.capabilities,
-        "Tags": [{"Key": key, "Value": value} for key, value in version.tags.items()],
+        "Capabilities": version.capabilities or None,
+        "Tags": [{"Key": key, "Value": value} for key, value in version.tags.items()] or None,
         "Changes": _changes(found, values=bool(request.get("IncludePropertyValues"))), "IncludeNestedStacks": False,
         "OnStackFailure": found.on_failure,
     })  # fmt: skip
@@ -216,10 +218,11 @@ async def execute_change_set(context: Context, request: Shape) -> Shape:
             updatable(stack)
         else:
             stack.version = found.version
-            stack.on_failure = "DO_NOTHING" if request.get("DisableRollback") else found.on_failure
+            stack.on_failure = "DO_NOTHING" if request.get("DisableRollback") else found.on_failure or "ROLLBACK"
         # What was planned against the stack as it was holds no longer, for this one and all others.
         CHANGE_SETS.delete_all(tx, *_key(found)[:3])
         stack.change_set_id = found.id
+        stack.updated = context.cloud.clock.time()
         token = request.get("ClientRequestToken", "")
         done = found
         done.execution_status = "EXECUTE_COMPLETE"
@@ -249,7 +252,8 @@ async def delete_change_set(context: Context, request: Shape) -> Shape:
 async def list_change_sets(context: Context, request: Shape) -> Shape:
     stack = find_stack(context, request["StackName"], missing=IN_BRACKETS)
     found = [item for _, item in CHANGE_SETS.scan(context.store, stack.account, stack.region, stack.id)]
-    return {"Summaries": [_summary(stack, item) for item in found]}
+    # One that was executed is known by its ARN only.
+    return {"Summaries": [_summary(stack, item) for item in found if item.execution_status != "EXECUTE_COMPLETE"]}
 
 
 def _summary(stack: Stack, found: ChangeSet) -> Shape:

@@ -25,9 +25,9 @@ async def describe_stack_events(context: Context, request: Shape) -> Shape:
 
 
 def _described(stack: Stack, event: Event) -> Shape:
-    return present({
+    return {"PhysicalResourceId": event.physical_id} | present({
         "StackId": stack.id, "EventId": event.id, "StackName": stack.name, "LogicalResourceId": event.logical_id,
-        "PhysicalResourceId": event.physical_id, "ResourceType": event.type, "Timestamp": moment(event.time),
+        "ResourceType": event.type, "Timestamp": moment(event.time),
         "ResourceStatus": event.status, "ResourceStatusReason": event.reason, "ResourceProperties": event.properties,
         "ClientRequestToken": event.token,
     })  # fmt: skip

@@ -16,7 +16,9 @@ from pileus.services.cloudformation.intrinsics import text
 NO_ECHO = "****"
 MAX_LENGTH = 4096
 _STORED = "AWS::SSM::Parameter::Value<"
-_LISTS = frozenset({"List<Number>", "CommaDelimitedList", f"{_STORED}List<String>>", f"{_STORED}CommaDelimitedList>"})
+_LISTS = frozenset(
+    {"List<Number>", "List<String>", "CommaDelimitedList", f"{_STORED}List<String>>", f"{_STORED}CommaDelimitedList>"}
+)
 _TYPES = frozenset({"String", "Number", f"{_STORED}String>", "AWS::SSM::Parameter::Name"}) | _LISTS
 _ATTRIBUTES = frozenset({
     "Type", "Default", "NoEcho", "AllowedValues", "AllowedPattern", "MaxLength", "MinLength", "MaxValue",

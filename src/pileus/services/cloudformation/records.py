@@ -178,7 +178,7 @@ class ChangeSet(msgspec.Struct):
     reason: str = ""
     description: str = ""
     changes: list[Change] = []
-    on_failure: OnFailure = "ROLLBACK"
+    on_failure: OnFailure | Literal[""] = ""
 
 
 class Export(msgspec.Struct):

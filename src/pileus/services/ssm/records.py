@@ -69,8 +69,9 @@ def invalid(message: str) -> AWSError:
     return AWSError("ValidationException", message)
 
 
-def missing(name: str) -> AWSError:
-    return AWSError("ParameterNotFound", f"Parameter {name} not found.")
+def missing() -> AWSError:
+    """AWS says no more: recorded."""
+    return AWSError("ParameterNotFound", "")
 
 
 def select(context: Context, text: str) -> Selected:
@@ -89,7 +90,7 @@ def select(context: Context, text: str) -> Selected:
 def find(reader: Reader, key: Key) -> Parameter:
     found = PARAMETERS.get(reader, *key)
     if found is None:
-        raise missing(key.name)
+        raise missing()
     return found
 
 
@@ -150,5 +151,5 @@ def on_parameters(action: str) -> AccessRule:
 def own(context: Context, key: Key) -> Key:
     """Raises AWSError for another account's or another region's: there is no sharing of parameters."""
     if key[:2] != (context.account, context.region):
-        raise missing(key.name)
+        raise missing()
     return key

@@ -51,7 +51,7 @@ def _there(reader: Reader, key: Key) -> dict[str, str]:
     try:
         return find(reader, key).tags
     except AWSError as error:
-        if error.code != missing("").code:
+        if error.code != missing().code:
             raise
         raise AWSError("InvalidResourceId", f"The resource ID {key.name} isn't valid.") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pileus.aws.errors import AWSError
@@ -68,6 +69,7 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
         made["Filter"] = conditions or ({"Tag": tags[0]} if tags else {"Prefix": ""})
     expiration = {
         "Days": rule.get("ExpirationInDays"), "ExpiredObjectDeleteMarker": rule.get("ExpiredObjectDeleteMarker"),
+        "Date": _date(rule.get("ExpirationDate")),
     }  # fmt: skip
     present = {name: value for name, value in expiration.items() if value is not None}
     if present:
@@ -75,7 +77,33 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     for name in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
         if name in rule:
             made[name] = rule[name]
+    for name, days in (("Transitions", "Days"), ("NoncurrentVersionTransitions", "NoncurrentDays")):
+        if name in rule:
+            made[name] = [_transition(item, days) for item in rule[name]]
     return made
+
+
+def _transition(item: dict[str, Any], days: str) -> dict[str, Any]:
+    made = _renamed(item, {"TransitionInDays": days, "TransitionDate": "Date"})
+    made["StorageClass"] = made["StorageClass"].upper()
+    if "Date" in made:
+        made["Date"] = _date(made["Date"])
+    return made
+
+
+def _date(written: str | None) -> datetime | None:
+    if written is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        raise TemplateError(f"{written} is no date in the format of ISO 8601") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _logging(value: dict[str, Any]) -> dict[str, Any]:
+    names = {"DestinationBucketName": "TargetBucket", "LogFilePrefix": "TargetPrefix"}
+    return {"LoggingEnabled": {"TargetPrefix": "", **_renamed(value, names)}}
 
 
 def _conditions(rule: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +151,11 @@ CONFIGURATIONS = {
         {"Rules": [{
             "Id": str, "Status": str, "Prefix": str, "ObjectSizeGreaterThan": str, "ObjectSizeLessThan": str,
             "TagFilters": [_TAG], "ExpirationInDays": int, "ExpiredObjectDeleteMarker": bool,
+            "ExpirationDate": str,
+            "Transitions": [{"StorageClass": str, "TransitionInDays": int, "TransitionDate": str}],
+            "NoncurrentVersionTransitions": [{
+                "StorageClass": str, "TransitionInDays": int, "NewerNoncurrentVersions": int,
+            }],
             "NoncurrentVersionExpiration": {"NoncurrentDays": int, "NewerNoncurrentVersions": int},
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": int},
         }]},
@@ -146,6 +179,13 @@ CONFIGURATIONS = {
             "Event": str, "Function": str, "Filter": {"S3Key": {"Rules": [{"Name": str, "Value": str}]}},
         }]},
         "PutBucketNotificationConfiguration", "NotificationConfiguration", _notification, none={},
+    ),
+    "LoggingConfiguration": Configuration(
+        {
+            "DestinationBucketName": str, "LogFilePrefix": str,
+            "TargetObjectKeyFormat": {"SimplePrefix": {}, "PartitionedPrefix": {"PartitionDateSource": str}},
+        },
+        "PutBucketLogging", "BucketLoggingStatus", _logging, none={},
     ),
     "Tags": Configuration([_TAG], "PutBucketTagging", "Tagging", lambda tags: {"TagSet": tags}, "DeleteBucketTagging"),
 }  # fmt: skip
@@ -191,6 +231,8 @@ async def _configure(work: Work) -> None:
         if not work.changed(name):
             continue
         value = work.properties.get(name)
+        if value is not None and name == "LoggingConfiguration":
+            value = {"DestinationBucketName": work.physical_id, **value}
         if value is not None or not configuration.remove:
             body = configuration.none if value is None else configuration.body(value)
             await work.call("s3", configuration.put, Bucket=work.physical_id, **{configuration.member: body})

@@ -9,7 +9,8 @@ _DIRECT = ("Type", "Value", "Description", "AllowedPattern", "DataType", "Tier",
 
 
 async def create(work: Work) -> None:
-    name = work.name("Name", 1011)
+    # AWS's own naming: not after the stack.
+    name = work.properties.get("Name") or f"CFN-{work.logical_id}-{work.suffix}"
     tags = [{"Key": key, "Value": value} for key, value in work.properties.get("Tags", {}).items()]
     await work.create(
         "ssm", "PutParameter", exists="ParameterAlreadyExists", Name=name, **work.given(*_DIRECT), Tags=tags or None
