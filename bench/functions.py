@@ -129,6 +129,14 @@ def program() -> dict[str, bytes]:
         return {"bootstrap": Path(made, "bootstrap").read_bytes()}
 
 
+def _node() -> str | None:
+    """The runtime of the machine's Node.js."""
+    if not shutil.which("node"):
+        return None
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return f"nodejs{version[1:].partition('.')[0]}.x"
+
+
 def cold_starts(bench: Bench, times: int) -> None:
     plain = b"import boto3\ndef handler(event, context):\n    return {'ok': bool(boto3)}\n"
     python = plain + b"table = boto3.resource('dynamodb').Table('t')\n"
@@ -137,11 +145,8 @@ def cold_starts(bench: Bench, times: int) -> None:
         ("boto3 imported", _PYTHON, "app.handler", lambda: {"app.py": plain}, 15),
         ("a boto3 table made", _PYTHON, "app.handler", lambda: {"app.py": python}, 40),
     ]
-    if shutil.which("node"):
-        major = (
-            subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout[1:].split(".")[0]
-        )
-        kinds.append(("an ES module", f"nodejs{major}.x", "index.handler", lambda: {"index.mjs": node}, 60))
+    if found := _node():
+        kinds.append(("an ES module", found, "index.handler", lambda: {"index.mjs": node}, 60))
     if shutil.which("javac"):
         kinds.append(("a map handler", "java17", "example.App::handle", java, 400))
     if shutil.which("cc"):
@@ -151,15 +156,29 @@ def cold_starts(bench: Bench, times: int) -> None:
 
 
 def warm(bench: Bench, seconds: float) -> None:
-    package = archive({"app.py": b"def handler(event, context):\n    return {'ok': True}\n"})
-    bench.create("warm", _PYTHON, "app.handler", package, 1769)
-    bench.invoke("warm")
-    request = bench.client.sign("lambda", "invoke", FunctionName="warm", Payload=b"{}")
+    python = {"app.py": b"def handler(event, context):\n    return {'ok': True}\n"}
+    _warm(bench, _PYTHON, "app.handler", python, seconds, p50=0.6, rate=4000, processor=0.5)
+    if node := _node():
+        files = {"index.mjs": b"export const handler = async () => ({ ok: true });\n"}
+        _warm(bench, node, "index.handler", files, seconds, p50=0.8, rate=3000, processor=0.7)
+
+
+def _warm(
+    bench: Bench, runtime: str, handler: str, files: dict[str, bytes], seconds: float, *, p50: float, rate: float,
+    processor: float,
+) -> None:  # fmt: skip
+    name = f"warm-{runtime.replace('.', '-')}"
+    bench.create(name, runtime, handler, archive(files), 1769)
+    bench.invoke(name)
+    request = bench.client.sign("lambda", "invoke", FunctionName=name, Payload=b"{}")
     one = drive(bench.server.port, request, connections=1, seconds=seconds)
-    bench.report("warm, one caller, p50", one.p50, 0.6, "ms")
+    bench.report(f"warm, one caller, p50 ({runtime})", one.p50, p50, "ms")
     drive(bench.server.port, request, connections=16, seconds=1)
+    before = bench.server.cpu()
     many = drive(bench.server.port, request, connections=16, seconds=seconds)
-    bench.report("warm, 16 callers", many.rate, 4000, "/s", at_least=True)
+    spent = (bench.server.cpu() - before) / many.requests * 1000
+    bench.report(f"warm, 16 callers ({runtime})", many.rate, rate, "/s", at_least=True)
+    bench.report(f"processor time of such a call ({runtime})", spent, processor, "ms")
 
 
 def memory(bench: Bench, count: int) -> None:
