@@ -232,6 +232,19 @@ def test_continue_is_said_when_the_body_is_wanted() -> None:
     run(main())
 
 
+def test_continue_is_said_of_a_body_that_is_empty_too() -> None:
+    """It need not be; but a client of botocore that once had no answer to its question misreads the next one."""
+
+    async def main() -> None:
+        client = Client()
+        head = b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n"
+        answer = await client.send(head)
+        assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+        assert not client.transport.is_closing()
+
+    run(main())
+
+
 def test_an_answer_before_the_body_ends_the_connection_but_not_at_once() -> None:
     async def respond(_request: Request) -> Response:
         return Response(403, {}, b"no")

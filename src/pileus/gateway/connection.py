@@ -304,6 +304,11 @@ class Connection(asyncio.Protocol):
         body = response.body
         keep = exchange.keep_alive and not self._closing and not exchange.body.is_waiting
         bodiless = exchange.request.method == "HEAD" or response.status in _BODILESS
+        if self._continue and keep:
+            # The body was empty, or came unasked. Nothing need be said (RFC 9110, 10.1.1), but botocore, when it once
+            # asked for nothing, takes its next answer on the connection for headers and waits for ever.
+            self._continue = False
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if isinstance(body, bytes):
             if not bodiless or (response.status not in _BODILESS and "content-length" not in headers):
                 headers["content-length"] = str(len(body))
