@@ -428,3 +428,14 @@ exports.handler = async (event) => {
                 break
         time.sleep(0.02)
     assert answers[-1] == 1, answers
+
+
+@needs_node
+def test_node_goes_on_after_an_answer_that_was_refused(harness: Harness) -> None:
+    source = "let count = 0; exports.handler = async (size) => { count++; return size ? 'x'.repeat(size) : count; };"
+    function = harness.function({"index.js": source}, runtime=NODE, handler="index.handler")
+    outcome = harness.invoke(function, 6_300_000)
+    assert json.loads(outcome.payload)["errorType"] == "Function.ResponseSizeTooLarge"
+    outcome = harness.invoke(function, 6_200_000)
+    assert outcome.function_error is None and len(outcome.payload) == 6_200_002
+    assert harness.invoke(function, 0).payload in (b"2", b"3")
