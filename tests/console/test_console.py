@@ -57,6 +57,18 @@ def test_the_page_is_sandboxed_and_runs_no_script_but_its_own(cloud: Any) -> Non
             assert answer.read()
 
 
+def test_a_bucket_that_shuts_everybody_out_hides_nothing_else(used: Any) -> None:
+    s3, bucket = used.client("s3"), f"shelf-{used.id}"
+    deny = {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+        "Condition": {"StringNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/insider"}},
+    }  # fmt: skip
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    assert [found["name"] for found in ask(used, "overview")["buckets"]] == [bucket]
+    assert ask(used, "cost")["lines"]
+
+
 def test_overview_shows_the_callers_account_and_no_other(used: Any, cloud: Any) -> None:
     found = ask(used, "overview")
     assert found["account"] == used.id
@@ -115,6 +127,11 @@ def test_a_browser_signs_in_and_sees_what_there_is(used: Any) -> None:
         assert site.get_attribute("rel") == "noopener noreferrer"
         page.select_option("#prices", "2015")
         page.get_by_text("$0.56 a month").wait_for()
+        page.set_viewport_size({"width": 390, "height": 800})
+        parts = "[document.documentElement, ...document.querySelectorAll('.scroll')]"
+        assert page.evaluate(f"{parts}.every(e => e.scrollWidth <= e.clientWidth)"), (
+            "nothing has to be scrolled sideways on a phone"
+        )
         page.click("#leave")
         assert page.is_visible("#enter") and "books" not in page.inner_text("body")
         assert page.input_value("#key") == ""

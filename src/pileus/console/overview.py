@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from pileus import __version__
@@ -9,8 +10,9 @@ from pileus.aws.errors import AWSError
 from pileus.services import all_services
 from pileus.services.admin import ADMIN, admin
 from pileus.services.client import Client
-from pileus.services.context import Context
+from pileus.services.context import Cloud, Context
 
+_REST_SECONDS = 600.0
 _SHOWN = 100
 """The console shows so many of each kind, and says where there are more."""
 
@@ -31,7 +33,7 @@ async def overview(context: Context, request: dict[str, Any]) -> dict[str, Any]:
         "stacks": [_stack(stack) for stack in stacks[:_SHOWN]],
         "functions": await _functions(context, client),
         "tables": [await _table(client, name) for name in tables],
-        "buckets": [await _bucket(client, bucket) for bucket in buckets[:_SHOWN]],
+        "buckets": [await _bucket(client, bucket, cloud.part(_ShutOut)) for bucket in buckets[:_SHOWN]],
         "shown": _SHOWN,
     }
 
@@ -80,12 +82,25 @@ async def _table(client: Client, name: str) -> dict[str, Any]:
     }
 
 
-async def _bucket(client: Client, bucket: dict[str, Any]) -> dict[str, Any]:
-    try:
-        await client.call("s3", "GetBucketWebsite", {"Bucket": bucket["Name"]})
-        website = True
-    except AWSError as error:
-        if error.code != "NoSuchWebsiteConfiguration":
-            raise
-        website = False
-    return {"name": bucket["Name"], "created": bucket["CreationDate"].isoformat(), "website": website}
+class _ShutOut:
+    """Buckets whose policies shut out even their account's root, until they are asked again (`time.monotonic`): the
+    page asks every few seconds, and each denial is written down."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.until: dict[str, float] = {}
+
+
+async def _bucket(client: Client, bucket: dict[str, Any], shut: _ShutOut) -> dict[str, Any]:
+    name = bucket["Name"]
+    website = False
+    if shut.until.get(name, 0.0) < time.monotonic():
+        shut.until.pop(name, None)
+        try:
+            await client.call("s3", "GetBucketWebsite", {"Bucket": name})
+            website = True
+        except AWSError as error:
+            if error.code == "AccessDenied":
+                shut.until[name] = time.monotonic() + _REST_SECONDS
+            elif error.code != "NoSuchWebsiteConfiguration":
+                raise
+    return {"name": name, "created": bucket["CreationDate"].isoformat(), "website": website}

@@ -47,7 +47,8 @@ class Client:
             "system_tags": self._system_tags,
         }
         if self._cause is None:
-            context = Context(cloud=self._cloud, **details)  # type: ignore[arg-type]
+            # What never leaves the process is read by nobody on the way.
+            context = Context(cloud=self._cloud, secure=True, **details)  # type: ignore[arg-type]
         else:
             origin = self._cause.origin or self._cause.request_id
             context = dataclasses.replace(self._cause, headers={}, query="", found=None, origin=origin, **details)  # type: ignore[arg-type]

@@ -95,6 +95,26 @@ def test_parameters_lie_in_the_parameter_store(account: Account) -> None:
     assert updated["Parameters"][0]["ResolvedValue"] == "3"
 
 
+def test_an_output_cannot_tell_of_a_resource_that_is_not_made(account: Account) -> None:
+    client = account.client("cloudformation")
+    told = {"Value": {"Ref": "A"}}
+
+    def body(**outputs: Any) -> str:
+        return template(
+            {"A": group() | {"Condition": "Never"}, "B": group()},
+            Conditions={"Never": {"Fn::Equals": ["a", "b"]}}, Outputs=outputs,
+        )  # fmt: skip
+
+    code, said = refused(client.create_stack, StackName="one", TemplateBody=body(Told=told))
+    assert code == "ValidationError"
+    assert said.startswith(
+        "Template format error: Unresolved resource dependencies [A] in the Outputs block of the template"
+    )
+    chosen = {"Value": {"Fn::If": ["Never", {"Ref": "A"}, "none"]}}
+    stack = made(client, "one", body(Told=told | {"Condition": "Never"}, Chosen=chosen))
+    assert [item["OutputValue"] for item in stack["Outputs"]] == ["none"]
+
+
 def test_a_resource_that_is_not_made_may_be_of_a_type_that_there_is_not(account: Account) -> None:
     client = account.client("cloudformation")
     key = {"Type": "AWS::KMS::Key", "Condition": "Own", "Properties": {"Any": 1}}

@@ -38,11 +38,13 @@ function element(tag, properties = {}, ...children) {
 function table(rows, columns, empty) {
   if (!rows.length) return element("p", { className: "empty" }, empty);
   const cell = (tag, content, kind = "") => element(tag, { className: kind }, content ?? "");
+  // On a narrow screen a row stands upright, and each value beside its column's title.
+  const titled = (title, made) => { made.dataset.title = title; return made; };
   return element("div", { className: "scroll" },
     element("table", {},
       element("thead", {}, element("tr", {}, ...columns.map(([title, , kind]) => cell("th", title, kind)))),
       element("tbody", {}, ...rows.map((row) =>
-        element("tr", {}, ...columns.map(([, value, kind]) => cell("td", value(row), kind)))))));
+        element("tr", {}, ...columns.map(([title, value, kind]) => titled(title, cell("td", value(row), kind))))))));
 }
 
 const count = (value) => Number(value).toLocaleString("en");

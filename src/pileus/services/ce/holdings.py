@@ -76,7 +76,8 @@ async def _tables(client: Client) -> AsyncIterator[tuple[str, float]]:
 
 
 async def _buckets(client: Client) -> AsyncIterator[tuple[str, float]]:
-    """All versions count (https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html)."""
+    """All versions count (https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html). A bucket whose policy
+    shuts out even the account's root is not counted: one bucket must not cost the whole bill."""
     going_on = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
     for bucket in (await client.call("s3", "ListBuckets", {})).get("Buckets", ()):
         try:
@@ -84,7 +85,7 @@ async def _buckets(client: Client) -> AsyncIterator[tuple[str, float]]:
             async for page in _pages(client, "s3", "ListObjectVersions", asked, going_on):
                 yield units.S3_STORAGE_BYTE_HOURS, sum(version["Size"] for version in page.get("Versions", ()))
         except AWSError as error:
-            if error.code != "NoSuchBucket":
+            if error.code not in ("NoSuchBucket", "AccessDenied"):
                 raise
 
 

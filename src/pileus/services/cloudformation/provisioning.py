@@ -135,7 +135,9 @@ class Run:
         return scope_of(self.stack, self.operation.goal, self.template, self._value, self.imports.value)
 
     def _value(self, logical_id: str, attribute: str | None) -> Any:
-        resource = self.resources[logical_id]
+        resource = self.resources.get(logical_id)
+        if resource is None:
+            raise TemplateError(f"Template format error: Unresolved resource dependencies [{logical_id}]")
         if attribute is None:
             return resource.physical_id
         if attribute not in resource.attributes:

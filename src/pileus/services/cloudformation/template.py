@@ -167,7 +167,20 @@ def desired(template: Template, scope: Scope, types: Types) -> dict[str, Desired
     resources = template.section("Resources")
     active = {name: resource for name, resource in resources.items() if _holds(resource, scope)}
     found = {name: _desire(name, resource, active, resources, scope) for name, resource in active.items()}
+    _check_outputs(template, scope, active)
     return {name: found[name] for name in graph.order({name: item.requires for name, item in found.items()})}
+
+
+def _check_outputs(template: Template, scope: Scope, active: Mapping[str, Any]) -> None:
+    """Raises TemplateError where an output that counts refers to a resource that will not be."""
+    resources = template.section("Resources")
+    for name, output in template.section("Outputs").items():
+        if not _holds(output, scope):
+            continue
+        path: Path = ("Outputs", name)
+        for found in references(prune(dict(output), scope, path), path):
+            if found.name in resources and found.name not in active:
+                raise TemplateError(_UNRESOLVED.format(found.name, "Outputs"), found.path)
 
 
 def _holds(part: Mapping[str, Any], scope: Scope) -> bool:
