@@ -238,6 +238,8 @@ def test_acls_are_looked_at_before_they_are_refused(s3: Any, bucket: str, refuse
     assert (error["Error"]["ArgumentName"], error["Error"]["ArgumentValue"]) == ("id", "nobody")
     with refused("MalformedACLError", 400):
         s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy={})
+    with refused("InvalidRequest", 400):
+        s3.put_object(Bucket=bucket, Key="k", ACL="bucket-owner-full-control", GrantRead="id=x")
     with refused("AccessControlListNotSupported", 400):
         s3.put_bucket_acl(Bucket=bucket, ACL="private")
 

@@ -148,3 +148,8 @@ def test_errors_name_no_resource(s3: Any, bucket: str, refused: Refused) -> None
     with refused("NoSuchKey", 404) as error:
         s3.get_object(Bucket=bucket, Key="k")
     assert set(error["Error"]) == {"Code", "Message", "Key"}
+
+
+def test_a_lock_configuration_is_asked_for(s3: Any, bucket: str, refused: Refused) -> None:
+    with refused("MissingRequestBodyError", 400):
+        s3.put_object_lock_configuration(Bucket=bucket)

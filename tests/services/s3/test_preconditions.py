@@ -89,3 +89,23 @@ def test_ranges_outside_of_the_contents(header: str, size: int) -> None:
     with pytest.raises(AWSError) as caught:
         ranged(header, size)
     assert caught.value.status == 416
+
+
+@pytest.mark.parametrize(
+    ("version", "request_", "code"),
+    [
+        (VERSION, {"IfMatch": '"abc"'}, None),
+        (VERSION, {"IfMatch": '"x"'}, "PreconditionFailed"),
+        (None, {}, None),
+        (None, {"IfMatch": '"abc"'}, "NoSuchKey"),
+        (None, {"IfMatch": '"abc"', "VersionId": "v"}, None),
+    ],
+)
+def test_conditions_of_deletions(version: Version | None, request_: dict[str, Any], code: str | None) -> None:
+    asked = {"Key": "k", **request_}
+    if code is None:
+        preconditions.check_delete(version, asked)
+        return
+    with pytest.raises(AWSError) as caught:
+        preconditions.check_delete(version, asked)
+    assert caught.value.code == code

@@ -27,7 +27,9 @@ _MALFORMED = "The XML you provided was not well-formed or did not validate again
 )
 async def put_object_lock_configuration(context: Context, request: Shape) -> Shape:
     bucket = access.find(context, request)
-    given = request.get("ObjectLockConfiguration") or {}
+    given = request.get("ObjectLockConfiguration")
+    if given is None:
+        raise AWSError("MissingRequestBodyError", "Request Body is empty", status=400)
     if given.get("ObjectLockEnabled") != "Enabled":
         raise AWSError("MalformedXML", _MALFORMED, status=400)
     if bucket.versioning != "Enabled":

@@ -83,10 +83,12 @@ def check_overtaken(upload: Upload, head: Version | None, request: Mapping[str, 
 
 
 def check_delete(version: Version | None, request: Mapping[str, Any]) -> None:
-    """`IfMatch`, `IfMatchLastModifiedTime` and `IfMatchSize` of a deletion; what is not there fails none of them."""
+    """`IfMatch`, `IfMatchLastModifiedTime` and `IfMatchSize` of a deletion; what is not there fails the first alone."""
     if version is None or version.delete_marker:
         if request.get("IfMatch") is not None and version is not None:
             raise failed("If-Match")
+        if request.get("IfMatch") is not None and not request.get("VersionId"):
+            raise no_such_key(request["Key"])
         return
     if request.get("IfMatch") is not None and not matches(request["IfMatch"], version.etag):
         raise failed("If-Match")

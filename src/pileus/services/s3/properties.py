@@ -119,9 +119,10 @@ def ownership(context: Context, request: Mapping[str, Any], bucket: Bucket) -> t
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html)."""
     canned = request.get("ACL")
     if not bucket.acls_enabled:
-        if grants.given(request) and canned != "bucket-owner-full-control":
+        if grants.given(request):
             grants.requested(context.store, request, owner=bucket.account, bucket_owner=bucket.account)
-            raise acl_not_supported()
+            if canned != "bucket-owner-full-control":
+                raise acl_not_supported()
         return bucket.account, ()
     owner = context.account
     if bucket.ownership == "BucketOwnerPreferred" and canned == "bucket-owner-full-control":
