@@ -53,3 +53,14 @@ def test_faults(database: Any, table: str, writes: Any, message: str) -> None:
     with pytest.raises(ClientError, match=message):
         database.batch_write_item(RequestItems={table: writes})
     assert database.scan(TableName=table)["Count"] == 0
+
+
+def test_expressions_and_the_parameters_before_them_do_not_mix_across_tables(database: Any, make_table: Any) -> None:
+    keys = {"Keys": [{"p": {"S": "a"}}]}
+    with pytest.raises(ClientError, match="Can not use both expression and non-expression parameters"):
+        database.batch_get_item(
+            RequestItems={
+                make_table(): {**keys, "ProjectionExpression": "p"},
+                make_table(): {**keys, "AttributesToGet": ["p"]},
+            }
+        )

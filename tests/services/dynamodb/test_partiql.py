@@ -74,7 +74,6 @@ def test_batches_tell_each_statement_s_error(database: Any, filled: str) -> None
     answers = database.batch_execute_statement(
         Statements=[
             {"Statement": f"SELECT t FROM \"{filled}\" WHERE p = 'a' AND c = 1"},
-            {"Statement": f"INSERT INTO \"{filled}\" VALUE {{'p':'a','c':1}}"},
             {"Statement": "nonsense"},
             {"Statement": "SELECT * FROM missing_table WHERE p = 'a'"},
             {"Statement": f"SELECT * FROM \"{filled}\" WHERE p = 'a'"},
@@ -85,7 +84,36 @@ def test_batches_tell_each_statement_s_error(database: Any, filled: str) -> None
     )
     assert answers.pop() == {"Error": {"Code": "ResourceNotFound", "Message": "Requested resource not found"}}
     assert answers[0]["Item"] == {"t": {"BOOL": True}}
-    assert [answer.get("Error", {}).get("Code") for answer in answers] == [None, "DuplicateItem", "ValidationError"]
+    assert [answer.get("Error", {}).get("Code") for answer in answers] == [None, "ValidationError"]
+    insert = {"Statement": f"INSERT INTO \"{filled}\" VALUE {{'p':'a','c':1}}"}
+    answers = database.batch_execute_statement(Statements=[insert])["Responses"]
+    assert answers[0]["Error"]["Code"] == "DuplicateItem"
+
+
+def test_statements_that_do_not_go_together(database: Any, filled: str) -> None:
+    read = {"Statement": f"SELECT * FROM \"{filled}\" WHERE p = 'a' AND c = 1"}
+    insert = {"Statement": f"INSERT INTO \"{filled}\" VALUE {{'p':'z','c':1}}"}
+    for statements, batch, transaction in (
+        (
+            [read, insert],
+            "Read and write requests together in the same batch is not supported.",
+            "ExecuteTransaction API does not support both read and write operations in the same request.",
+        ),
+        (
+            [read, read],
+            "Provided list of item keys contains duplicates",
+            "Transaction request cannot include multiple operations on one item",
+        ),
+    ):
+        for call, parameter, message in (
+            (database.batch_execute_statement, "Statements", batch),
+            (database.execute_transaction, "TransactStatements", transaction),
+        ):
+            with pytest.raises(ClientError) as caught:
+                call(**{parameter: statements})
+            assert (caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]) == (
+                "ValidationException", message
+            )  # fmt: skip
 
 
 def test_transactions(database: Any, filled: str) -> None:

@@ -87,3 +87,14 @@ def test_an_empty_key_is_a_fault_of_the_request(database: Any, table: str) -> No
         with pytest.raises(ClientError) as caught:
             database.transact_write_items(TransactItems=[{"Delete": {"TableName": table, "Key": {"p": key}}}])
         assert caught.value.response["Error"]["Code"] == code
+
+
+def test_only_the_tables_part_of_a_transaction_costs_double(database: Any, make_table: Any) -> None:
+    name = make_table(indexes={"by-g": "g:S"})
+    item = {"p": {"S": "a"}, "g": {"S": "g"}}
+    made = database.transact_write_items(
+        TransactItems=[{"Put": {"TableName": name, "Item": item}}], ReturnConsumedCapacity="INDEXES"
+    )
+    consumed = made["ConsumedCapacity"][0]
+    assert (consumed["CapacityUnits"], consumed["Table"]["CapacityUnits"]) == (3.0, 2.0)
+    assert consumed["GlobalSecondaryIndexes"]["by-g"]["CapacityUnits"] == 1.0

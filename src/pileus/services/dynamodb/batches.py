@@ -53,6 +53,7 @@ def _get_keys(table: Table | None, request: Shape) -> dict[str, KeyValue]:
 
 @service.operation("BatchGetItem", access=_get_access)
 async def batch_get_item(context: Context, request: Shape) -> Shape:
+    _check_alike(request["RequestItems"].values())
     checked: list[tuple[str, Shape, dict[str | int, Any] | None, set[str]]] = []
     total = 0
     for name, part in request["RequestItems"].items():
@@ -102,6 +103,14 @@ async def batch_get_item(context: Context, request: Shape) -> Shape:
         consumptions.append(consumption)
     add_capacities(response, request, consumptions)
     return response
+
+
+def _check_alike(parts: Iterable[Shape]) -> None:
+    """That no table has expressions while another has the parameters from before them."""
+    together: Shape = {}
+    for part in parts:
+        together.update((name, value) for name, value in part.items() if value is not None)
+    check_mixture(together, ("ProjectionExpression",), ("AttributesToGet",))
 
 
 def add_capacities(response: Shape, request: Shape, consumptions: Iterable[Consumption]) -> None:

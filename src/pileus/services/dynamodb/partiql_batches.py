@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.mu
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from pileus.services.dynamodb.errors import validation
 from pileus.services.dynamodb.expressions import documents
 from pileus.services.dynamodb.expressions.binding import Binder
 from pileus.services.dynamodb.expressions.lexer import ExpressionError
-from pileus.services.dynamodb.partiql.tree import Exists, Insert, Select
+from pileus.services.dynamodb.partiql.tree import Exists, Insert, Select, Statement
 from pileus.services.dynamodb.partiql_statements import (
     ALL_ACTIONS,
     batch_access,
@@ -56,6 +57,7 @@ async def batch_execute_statement(context: Context, request: Shape) -> Shape:
     entries = request["Statements"]
     if len(entries) > _MAX_BATCH:
         raise validation(f"Member must have length less than or equal to {_MAX_BATCH}")
+    _check_together([statement for statement in map(_readable, entries) if statement is not None], context)
     responses: list[Shape] = []
     consumptions: dict[str, Consumption] = {}
     for entry in entries:
@@ -65,6 +67,41 @@ async def batch_execute_statement(context: Context, request: Shape) -> Shape:
         consumption.count(context)
     add_capacities(response, request, consumptions.values())
     return response
+
+
+def _readable(entry: Shape) -> Statement | None:
+    try:
+        return parsed(entry)
+    except AWSError:
+        return None  # its own answer tells
+
+
+def _check_together(statements: list[Statement], context: Context) -> None:
+    """Either reads or writes, and no item twice."""
+    if 0 < sum(isinstance(statement, Select) for statement in statements) < len(statements):
+        raise validation("Read and write requests together in the same batch is not supported.")
+    if _repeats(context, statements):
+        raise validation("Provided list of item keys contains duplicates")
+
+
+def _repeats(context: Context, statements: Iterable[Statement]) -> bool:
+    places = [place for statement in statements if (place := _place(context, statement)) is not None]
+    return len(set(places)) < len(places)
+
+
+def _place(context: Context, statement: Statement) -> bytes | None:
+    """Of the item that a statement names, where it does so."""
+    try:
+        table = open_table(context, table_of(statement))
+        if isinstance(statement, Insert):
+            key = {name: statement.item[name] for name in table.keys.names}
+        else:
+            select = statement.select if isinstance(statement, Exists) else statement
+            key, _ = primary_key(select.where, table)
+        check_item(key)
+        return table.key(key)
+    except (AWSError, KeyError):
+        return None
 
 
 async def _one(context: Context, entry: Shape, consumptions: dict[str, Consumption]) -> Shape:
@@ -102,14 +139,13 @@ async def _one(context: Context, entry: Shape, consumptions: dict[str, Consumpti
 def _get(context: Context, select: Select, consistent: bool, *, transactional: bool) -> tuple[Any, Consumption]:
     """The one item of a SELECT that names a whole primary key."""
     table = open_table(context, select.table)
+    no_key = f"Select statements within {context.operation} must specify the primary key in the where clause."
     if select.index:
-        raise validation(f"Select statements within {context.operation} must not use an index")
+        raise validation(no_key)
     try:
         key, rest = primary_key(select.where, table)
     except AWSError:
-        raise validation(
-            f"Select statements within {context.operation} must specify the primary key in the where clause."
-        ) from None
+        raise validation(no_key) from None
     check_item(key)
     binder = Binder()
     try:
@@ -134,7 +170,11 @@ async def execute_transaction(context: Context, request: Shape) -> Shape:
     response: Shape
     if selects:
         if len(selects) != len(statements):
-            raise validation("Transaction cannot contain both read and write operations")
+            raise validation(
+                "ExecuteTransaction API does not support both read and write operations in the same request."
+            )
+        if _repeats(context, selects):
+            raise validation("Transaction request cannot include multiple operations on one item")
         response = {"Responses": _read_all(context, selects, consumptions)}
     else:
         await _write_all(context, request, entries, statements, consumptions)

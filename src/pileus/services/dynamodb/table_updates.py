@@ -212,13 +212,6 @@ class _Change:
         used = {self.record.partition, self.record.sort}
         for index in self.indexes:
             used.update(index.partition, index.sort)
-        extra = [name for name in self.request.get("AttributeDefinitions") or () if name["AttributeName"] not in used]
-        if extra:
-            names = ", ".join(sorted(definition["AttributeName"] for definition in extra))
-            raise invalid_parameters(
-                f"Some AttributeDefinitions are not used. AttributeDefinitions: [{names}], "
-                f"keys used: [{', '.join(sorted(name for name in used if name))}]"
-            )
         self.changes["attributes"] = {name: kind for name, kind in types.items() if name in used}
 
     def _create(self, shape: Shape, types: dict[str, Any], billing: str) -> None:
