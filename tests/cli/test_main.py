@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ProfileNotFound
 
+from pileus.cli.errors import explain
 from pileus.cli.main import COMMANDS, GROUPS, load, run
 from pileus.cli.running import find
 
@@ -103,3 +105,19 @@ def test_the_data_directory_is_found_from_inside_a_project(tmp_path: Path, monke
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("pileus ")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (EndpointConnectionError(endpoint_url="http://localhost:1"), "Start it with `pileus up`."),
+        (NoCredentialsError(), "Set AWS_ACCESS_KEY_ID"),
+        (
+            ProfileNotFound(profile="nope"),
+            "The config profile (nope) could not be found. Choose another by AWS_PROFILE",
+        ),
+    ],
+)
+def test_what_is_missing_is_said_with_what_to_do(error: Exception, said: str) -> None:
+    assert said in explain(error)
+    assert "Unexpected" not in explain(error)

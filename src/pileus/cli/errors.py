@@ -27,6 +27,8 @@ def explain(error: BaseException) -> str:
     if name in ("NoCredentialsError", "PartialCredentialsError", "NoRegionError"):
         said = _line(str(error)).rstrip(".")
         return f"{said}. Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or use a profile."
+    if name == "ProfileNotFound":
+        return f"{_line(str(error))}. Choose another by AWS_PROFILE, or make it with `aws configure --profile`."
     if name == "IsolationUnavailableError":
         return f"This machine cannot isolate functions as --require-isolation asks. {_line(str(error))}"
     if isinstance(error, OSError) and error.strerror:

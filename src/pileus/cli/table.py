@@ -23,7 +23,7 @@ from typing import Annotated, Any, TextIO
 import orjson
 import typer
 
-from pileus.cli.errors import CommandError
+from pileus.cli.errors import CommandError, explain
 from pileus.cli.running import DEFAULT_DATA, Data
 from pileus.cli.session import Session, Target, Where
 
@@ -127,7 +127,7 @@ def _said_in_one_line(client: Any) -> Iterator[None]:
     except ClientError as error:
         raise CommandError(error.response["Error"]["Message"]) from error
     except (BotoCoreError, OSError) as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(explain(error)) from error
 
 
 def _format(given: Format | None, file: Path | None) -> Format:
