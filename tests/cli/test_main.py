@@ -114,7 +114,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (NoCredentialsError(), "Set AWS_ACCESS_KEY_ID"),
         (
             ProfileNotFound(profile="nope"),
-            "The config profile (nope) could not be found. Choose another by AWS_PROFILE",
+            "(nope) could not be found. Choose another by AWS_PROFILE",
         ),
     ],
 )
