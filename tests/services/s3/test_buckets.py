@@ -153,3 +153,15 @@ def test_errors_name_no_resource(s3: Any, bucket: str, refused: Refused) -> None
 def test_a_lock_configuration_is_asked_for(s3: Any, bucket: str, refused: Refused) -> None:
     with refused("MissingRequestBodyError", 400):
         s3.put_object_lock_configuration(Bucket=bucket)
+
+
+def test_grants_of_logs_are_kept(s3: Any, bucket: str, make_bucket: Any, refused: Refused) -> None:
+    group = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}
+    logging = {"TargetBucket": make_bucket(), "TargetPrefix": "log", "TargetGrants": [{"Grantee": group}]}
+    for permission in ("WRITE", "READ_ACP"):
+        logging["TargetGrants"][0]["Permission"] = permission
+        s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": logging})
+        assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == logging
+    logging["TargetGrants"][0]["Permission"] = "ALL"
+    with refused("MalformedXML", 400):
+        s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": logging})

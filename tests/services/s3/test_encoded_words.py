@@ -29,6 +29,11 @@ def test_what_is_no_word_stays(value: str) -> None:
     assert encoded_words.decode(value) == value
 
 
+@pytest.mark.parametrize("value", ["plain", "=?UTF-8?B?YWJj?=", "=?UTF-8?Q?a?="])
+def test_what_is_said_literally_stays(value: str) -> None:
+    assert encoded_words.decode(encoded_words.literally(value)) == value
+
+
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
 def test_words_are_what_mail_reads(value: str) -> None:
     written = encoded_words.encode(value)

@@ -106,6 +106,13 @@ def test_a_form_in_the_version_that_boto3_still_presigns(s3: Any, bucket: str, p
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"content"
 
 
+def test_metadata_in_forms_is_what_it_is(s3: Any, bucket: str, post: Fetch, presigned: Any) -> None:
+    word = "=?UTF-8?B?YWJj?="
+    form = presigned("k", [{"x-amz-meta-m": word}], **{"x-amz-meta-m": word})
+    assert post(form).status == 204
+    assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"m": word}
+
+
 def test_answers_of_uploads(post: Fetch, presigned: Any) -> None:
     assert post(presigned("k")).status == 204
     target = "https://example.com/done?a=b"

@@ -21,7 +21,7 @@ _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 # Enumerations that their service holds values against itself, with an error of its own.
-_OPEN = frozenset({"BucketLocationConstraint", "Protocol"})
+_OPEN = frozenset({"BucketLocationConstraint", "BucketLogsPermission", "Protocol"})
 
 
 class MalformedXMLError(Exception):

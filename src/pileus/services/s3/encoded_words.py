@@ -26,6 +26,11 @@ def decode(value: str) -> str:
         return value
 
 
+def literally(value: str) -> str:
+    """So written that decoding gives it back, whatever it looks like."""
+    return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode()}?=" if _WORD.fullmatch(value) else value
+
+
 def encode(value: str) -> str:
     """In the encoding that S3 chooses: by letters where most of them are readable."""
     if _PLAIN.fullmatch(value):

@@ -19,7 +19,7 @@ from pileus.security.principals import ANONYMOUS, Principal
 from pileus.security.signature import ALGORITHM, Claim, SignatureError, signing_key
 from pileus.services.context import Cloud, Context
 from pileus.services.operation import Access, Shape
-from pileus.services.s3 import access, checksums, encryption, objects, post_policy, writing
+from pileus.services.s3 import access, checksums, encoded_words, encryption, objects, post_policy, writing
 from pileus.services.s3.forms import Form
 from pileus.services.s3.post_policy import Limits
 from pileus.services.s3.state import Bucket, Version
@@ -133,7 +133,10 @@ def _request(fields: Mapping[str, str], bucket: str, key: str) -> Shape:
     asked: dict[str, Any] = {member: fields[name] for name, member in _FIELDS.items() if name in fields}
     asked |= {"Bucket": bucket, "Key": key}
     asked["Metadata"] = {
-        name.removeprefix(_METADATA): value for name, value in fields.items() if name.startswith(_METADATA)
+        # Forms say them as they are: what looks like an encoded word in one is none.
+        name.removeprefix(_METADATA): encoded_words.literally(value)
+        for name, value in fields.items()
+        if name.startswith(_METADATA)
     }
     if "tagging" in fields:
         asked["Tagging"] = _tagging(fields["tagging"])
