@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,23 +148,22 @@ def test_schedules_are_sorted_into_groups(account: Any) -> None:
     scheduler.untag_resource(ResourceArn=arn, TagKeys=["a"])
     assert scheduler.list_tags_for_resource(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
     scheduler.delete_schedule_group(Name="mine")
-    for call in (
+    asked: tuple[Callable[[], Any], ...] = (
         lambda: scheduler.get_schedule(Name="daily", GroupName="mine"),
         lambda: scheduler.list_schedules(GroupName="mine"),
         lambda: scheduler.get_schedule_group(Name="mine"),
         lambda: scheduler.list_tags_for_resource(ResourceArn=arn),
-    ):
+    )
+    for call in asked:
         with pytest.raises(scheduler.exceptions.ResourceNotFoundException) as gone:
             call()
         assert gone.value.response["Error"]["Message"] == "Schedule group mine does not exist."
     (left,) = scheduler.list_schedules()["Schedules"]
     assert left["GroupName"] == "default"
-    for refused in (
-        lambda: scheduler.delete_schedule_group(Name="default"),
-        lambda: scheduler.create_schedule_group(Name="other", Tags=[{"Key": "aws:mine", "Value": "x"}]),
-    ):
-        with pytest.raises(scheduler.exceptions.ValidationException):
-            refused()
+    with pytest.raises(scheduler.exceptions.ValidationException):
+        scheduler.delete_schedule_group(Name="default")
+    with pytest.raises(scheduler.exceptions.ValidationException):
+        scheduler.create_schedule_group(Name="other", Tags=[{"Key": "aws:mine", "Value": "x"}])
 
 
 def test_groups_are_what_policies_say(account: Any) -> None:
@@ -183,12 +183,13 @@ def test_groups_are_what_policies_say(account: Any) -> None:
     key = iam.create_access_key(UserName="u")["AccessKey"]
     user = Account(account.endpoint, account.id, key["AccessKeyId"], key["SecretAccessKey"]).client("scheduler")
     assert user.get_schedule_group(Name="mine")["Name"] == "mine"
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: user.get_schedule_group(Name="other"),
         lambda: user.delete_schedule_group(Name="other"),
         lambda: user.get_schedule(Name="any", GroupName="other"),
         lambda: user.list_schedule_groups(),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ClientError) as denied:
             call()
         assert denied.value.response["Error"]["Code"] == "AccessDeniedException"
