@@ -148,13 +148,13 @@ def test_schedules_are_sorted_into_groups(account: Any) -> None:
     scheduler.untag_resource(ResourceArn=arn, TagKeys=["a"])
     assert scheduler.list_tags_for_resource(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
     scheduler.delete_schedule_group(Name="mine")
-    asked: tuple[Callable[[], Any], ...] = (
+    absent: tuple[Callable[[], Any], ...] = (
         lambda: scheduler.get_schedule(Name="daily", GroupName="mine"),
         lambda: scheduler.list_schedules(GroupName="mine"),
         lambda: scheduler.get_schedule_group(Name="mine"),
         lambda: scheduler.list_tags_for_resource(ResourceArn=arn),
     )
-    for call in asked:
+    for call in absent:
         with pytest.raises(scheduler.exceptions.ResourceNotFoundException) as gone:
             call()
         assert gone.value.response["Error"]["Message"] == "Schedule group mine does not exist."
