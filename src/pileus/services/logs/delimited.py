@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from pileus.services.logs.comparisons import invalid_pattern, number, order, refuse_expression, unquoted, wildcard
+from pileus.services.logs.tokens import Tokens
 
 Holds = Callable[[str], bool]
 
@@ -57,46 +58,32 @@ def _fits(run: list[Holds], fields: list[str], place: int) -> bool:
 
 class _Pattern:
     def __init__(self, text: str) -> None:
-        self._tokens: list[tuple[str, str]] = []
-        place, text = 0, text.rstrip()
-        while place < len(text):
-            found = _TOKEN.match(text, place)
-            if found is None or found.lastgroup is None:
-                raise invalid_pattern()
-            self._tokens.append((found.lastgroup, found[found.lastgroup]))
-            place = found.end()
-        self._place = 0
+        self._tokens = Tokens(_TOKEN, text)
 
     def parsed(self) -> list[list[Holds]]:
         """The runs of fields that stand next to each other."""
         runs: list[list[Holds]] = [[]]
         while True:
-            if self._next("rest") is not None:
+            if self._tokens.next("rest") is not None:
                 runs.append([])
             else:
                 runs[-1].append(self._field())
-            if self._next("comma") is None:
+            if self._tokens.next("comma") is None:
                 break
-        if self._place != len(self._tokens):
+        if self._tokens.following:
             raise invalid_pattern()
         return runs
 
-    def _next(self, *kinds: str) -> str | None:
-        if self._place < len(self._tokens) and self._tokens[self._place][0] in kinds:
-            self._place += 1
-            return self._tokens[self._place - 1][1]
-        return None
-
     def _field(self) -> Holds:
         """A name, or conditions on it; `&&` binds closer than `||`."""
-        name = self._next("word")
+        name = self._tokens.next("word")
         if name is None:
             raise invalid_pattern()
-        if self._place == len(self._tokens) or self._tokens[self._place][0] == "comma":
+        if self._tokens.following in ("", "comma"):
             return lambda field: True
         options = [[self._condition()]]
-        while (joined := self._next("both", "either")) is not None:
-            if self._next("word") != name:
+        while (joined := self._tokens.next("both", "either")) is not None:
+            if self._tokens.next("word") != name:
                 raise invalid_pattern()
             if joined == "||":
                 options.append([])
@@ -104,8 +91,8 @@ class _Pattern:
         return lambda field: any(all(holds(field) for holds in option) for option in options)
 
     def _condition(self) -> Holds:
-        operator, quoted = self._next("operator"), self._next("string")
-        word = quoted if quoted is not None else self._next("word")
+        operator, quoted = self._tokens.next("operator"), self._tokens.next("string")
+        word = quoted if quoted is not None else self._tokens.next("word")
         if operator is None or word is None:
             raise invalid_pattern()
         refuse_expression(word)

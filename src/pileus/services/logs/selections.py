@@ -10,6 +10,7 @@ import orjson
 
 from pileus.services.logs.comparisons import invalid_pattern, order, refuse_expression, unquoted, wildcard
 from pileus.services.logs.comparisons import number as number_of
+from pileus.services.logs.tokens import Tokens
 
 Selects = Callable[[Any], bool]
 
@@ -44,63 +45,49 @@ class _Selection:
     """A parser of what stands between the braces; `&&` binds closer than `||`."""
 
     def __init__(self, text: str) -> None:
-        self._tokens: list[tuple[str, str]] = []
-        place = 0
-        while place < len(text.rstrip()):
-            found = _TOKEN.match(text, place)
-            if found is None or found.lastgroup is None:
-                raise invalid_pattern()
-            self._tokens.append((found.lastgroup, found[found.lastgroup]))
-            place = found.end()
-        self._place = 0
+        self._tokens = Tokens(_TOKEN, text)
         self._depth = 0
 
     def parsed(self) -> Selects:
         selects = self._either()
-        if self._place != len(self._tokens):
+        if self._tokens.following:
             raise invalid_pattern()
         return selects
 
-    def _next(self, *kinds: str) -> str | None:
-        if self._place < len(self._tokens) and self._tokens[self._place][0] in kinds:
-            self._place += 1
-            return self._tokens[self._place - 1][1]
-        return None
-
     def _either(self) -> Selects:
         options = [self._both()]
-        while self._next("either"):
+        while self._tokens.next("either"):
             options.append(self._both())
         return options[0] if len(options) == 1 else lambda value: any(option(value) for option in options)
 
     def _both(self) -> Selects:
         parts = [self._one()]
-        while self._next("both"):
+        while self._tokens.next("both"):
             parts.append(self._one())
         return parts[0] if len(parts) == 1 else lambda value: all(part(value) for part in parts)
 
     def _one(self) -> Selects:
-        if self._next("open"):
+        if self._tokens.next("open"):
             self._depth += 1
             if self._depth > _DEEPEST:
                 raise invalid_pattern()
             inside = self._either()
-            if not self._next("close"):
+            if not self._tokens.next("close"):
                 raise invalid_pattern()
             self._depth -= 1
             return inside
-        path = self._next("path")
+        path = self._tokens.next("path")
         if path is None:
             raise invalid_pattern()
         steps = [name or index or quoted for name, index, quoted in _STEP.findall(path)]
-        operator = self._next("operator")
+        operator = self._tokens.next("operator")
         if operator is not None:
             compare = self._comparison(operator)
             return lambda value: compare(_at(value, steps))
         return self._state(steps)
 
     def _state(self, steps: list[str]) -> Selects:
-        words = (self._next("word") or "").upper(), (self._next("word") or "").upper()
+        words = (self._tokens.next("word") or "").upper(), (self._tokens.next("word") or "").upper()
         if words == ("NOT", "EXISTS"):
             return lambda value: _at(value, steps) is _MISSING
         if words in (("IS", "NULL"), ("IS", "TRUE"), ("IS", "FALSE")):
@@ -109,8 +96,8 @@ class _Selection:
         raise invalid_pattern()
 
     def _comparison(self, operator: str) -> Callable[[Any], bool]:
-        quoted = self._next("string")
-        word = None if quoted else self._next("word")
+        quoted = self._tokens.next("string")
+        word = None if quoted else self._tokens.next("word")
         if quoted is None and word is None:
             raise invalid_pattern()
         refuse_expression(word or "")
