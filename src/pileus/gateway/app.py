@@ -28,6 +28,7 @@ from pileus.security.signature import STREAMING_PREFIX, UNSIGNED_PAYLOAD, Signat
 from pileus.security.tokens import Opener
 from pileus.services import all_services
 from pileus.services.context import Cloud, Context
+from pileus.services.s3 import cors as bucket_cors
 from pileus.services.s3 import post
 
 log = logging.getLogger("pileus.gateway")
@@ -66,16 +67,15 @@ class Gateway:
         except (ValueError, bodies.TooLongError):
             route = s3_routes().find(request, bucket)
         asked = route.labels.get("Bucket") if route.service == "s3" else None
-        if asked and ("origin" in request.headers or request.method == "OPTIONS"):
-            return await sites.with_bucket_cors(
-                self.cloud, asked, request, self._answer(request, route, identifier, form)
-            )
         if request.method == "OPTIONS":
-            # A preflight says neither its service nor its operation.
-            return cors.preflight(request)
+            # A preflight says neither its service nor its operation; a bucket's rules alone answer it.
+            return bucket_cors.preflight(self.cloud, asked, request) if asked else cors.preflight(request)
         response = await self._answer(request, route, identifier, form)
         if "origin" in request.headers:
-            cors.allow(response)
+            if asked:
+                bucket_cors.allow(self.cloud, asked, request, response)
+            else:
+                cors.allow(response)
         return response
 
     async def _answer(self, request: Request, route: Route, identifier: str, form: bytes) -> Response:

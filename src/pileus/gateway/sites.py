@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
 
 from pileus.aws.http import Request, Response
 from pileus.gateway.routing import HostName, Route
 from pileus.security.signature import is_signed
 from pileus.services.context import Cloud
 from pileus.services.lambda_ import urls
-from pileus.services.s3 import access_logs, cors, state, website
+from pileus.services.s3 import access_logs, state, website
 
 _DYNAMODB = "dynamodb."
 """What its endpoints' names begin with."""
@@ -62,16 +61,6 @@ async def serve_website(cloud: Cloud, bucket: str, request: Request) -> Response
 
 async def function_url(cloud: Cloud, identifier: str, request: Request) -> Response:
     return await urls.handle(cloud, identifier, request)
-
-
-async def with_bucket_cors(cloud: Cloud, bucket: str, request: Request, answer: Awaitable[Response]) -> Response:
-    """S3's answer with the headers that the bucket's CORS rules give; a preflight is answered by the rules alone."""
-    if request.method == "OPTIONS":
-        answer.close()  # type: ignore[attr-defined]
-        return cors.preflight(cloud, bucket, request)
-    response = await answer
-    cors.allow(cloud, bucket, request, response)
-    return response
 
 
 def note_access(

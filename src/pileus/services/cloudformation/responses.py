@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterable
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +21,7 @@ from pileus.security.principals import Session, root
 from pileus.security.signature import ALGORITHM, signing_key
 from pileus.services.client import Client
 from pileus.services.cloudformation.documents import TemplateError
+from pileus.services.cloudformation.reading import read
 from pileus.services.context import Cloud
 from pileus.store.interface import Transaction
 from pileus.store.records import Records
@@ -52,24 +52,11 @@ class Response:
             raise
         answer: Any = None
         with contextlib.suppress(ValueError):
-            answer = json.loads(await _read(found["Body"]))
+            answer = json.loads(await read(found["Body"], _LARGEST))
         await self._client.call("s3", "DeleteObject", self._object)
         if not isinstance(answer, dict) or answer.get("Status") not in ("SUCCESS", "FAILED"):
             raise TemplateError("Invalid response from the custom resource: it is no JSON object with a Status")
         return answer
-
-
-async def _read(body: bytes | AsyncIterable[bytes]) -> bytes:
-    """Raises ValueError for more than an answer may have."""
-    read = bytearray(body if isinstance(body, bytes) else b"")
-    if not isinstance(body, bytes):
-        async for piece in body:
-            read += piece
-            if len(read) > _LARGEST:
-                break
-    if len(read) > _LARGEST:
-        raise ValueError("too long")
-    return bytes(read)
 
 
 class Responses:

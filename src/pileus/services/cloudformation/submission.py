@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +13,7 @@ from pileus.services.cloudformation.access import invalid
 from pileus.services.cloudformation.documents import Document, TemplateError
 from pileus.services.cloudformation.intrinsics import Scope
 from pileus.services.cloudformation.parameters import settle, stored, typed
+from pileus.services.cloudformation.reading import read
 from pileus.services.cloudformation.records import Version
 from pileus.services.cloudformation.resources import TYPES
 from pileus.services.cloudformation.sections import MAX_BODY, MAX_STORED_BODY, SERVERLESS, Template
@@ -67,24 +67,11 @@ async def fetch(context: Context, url: str, limit: int) -> str:
         raise invalid(f"S3 error: Domain name specified in {host} is not a valid S3 domain")
     try:
         answer = await context.client().call("s3", "GetObject", {"Bucket": bucket, "Key": key})
-        return (await _read(answer["Body"], limit)).decode()
+        return (await read(answer["Body"], limit)).decode()
     except AWSError as error:
         raise invalid(f"S3 error: {error.message or error.code} ({bucket}/{key})") from None
     except ValueError:
         raise invalid(f"The object at {url} is no text, or is longer than {limit} bytes.") from None
-
-
-async def _read(body: bytes | AsyncIterable[bytes], limit: int) -> bytes:
-    """Raises ValueError for what is longer."""
-    read = bytearray(body if isinstance(body, bytes) else b"")
-    if not isinstance(body, bytes):
-        async for piece in body:
-            read += piece
-            if len(read) > limit:
-                break
-    if len(read) > limit:
-        raise ValueError("too long")
-    return bytes(read)
 
 
 def parse(text: str) -> tuple[Document, Template]:

@@ -193,7 +193,7 @@ class Visit:
             "GetObject",
             cloud.clock.time(),
             request.source_ip,
-            request.secure,
+            cloud.is_secure(request),
             request.headers.get("user-agent", ""),
             request.headers,
             request.host,
