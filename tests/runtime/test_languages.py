@@ -333,6 +333,25 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patient")
+def test_an_extension_that_is_at_work_does_not_end_with_the_runtime(harness: Harness) -> None:
+    slow = EXTENSION.replace("import http", "import time, http").replace(
+        '    print("extension saw"', '    time.sleep(0.5)\n    print("extension saw"'
+    )
+    function = harness.function(
+        "def handler(event, context):\n    return event",
+        layers=(harness.directory({"extensions/watcher": slow}),),
+        timeout_s=10,
+    )
+    assert harness.invoke(function, 5).payload == b"5"
+    harness.loop.call_soon_threadsafe(harness.runtime.retire, function.account, function.region, function.name)
+    deadline = time.time() + 60
+    while "SHUTDOWN" not in harness.log_of(function) and time.time() < deadline:
+        time.sleep(0.02)
+    log = harness.log_of(function)
+    assert log.count("extension saw INVOKE") == 1 and "extension saw SHUTDOWN SPINDOWN" in log
+
+
+@pytest.mark.usefixtures("patient")
 def test_an_external_extension_sees_every_phase(harness: Harness) -> None:
     layer = harness.directory({"extensions/watcher": EXTENSION})
     function = harness.function("def handler(event, context):\n    return event", layers=(layer,), timeout_s=10)

@@ -96,6 +96,9 @@ class Sandbox:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def terminate(self) -> None:
+        """Ends the runtime; what it has started may go on until it is killed."""
+        with contextlib.suppress(OSError):
+            self.control.send(b"shutdown")
         self._signal(signal.SIGTERM)
 
     def close(self) -> None:

@@ -106,14 +106,27 @@ def _run(sandbox: dict[str, Any], descriptors: list[int]) -> None:
         mine.send(message)
     mine.setblocking(False)
     while True:
-        pid, wait_status = os.waitpid(-1, 0)
+        try:
+            pid, wait_status = os.waitpid(-1, 0)
+        except ChildProcessError:
+            os._exit(0)  # the extensions have ended, too
         if pid == child:
             try:
                 not_started = mine.recv(16)
             except OSError:
                 not_started = b""
             connection.send(b"%d %s" % (os.waitstatus_to_exitcode(wait_status), not_started or b"0"))
-            os._exit(0)
+            if not _shuts_down(connection):
+                os._exit(0)
+
+
+def _shuts_down(connection: socket.socket) -> bool:
+    """Whether the runtime was to end: its extensions then have their own time, and do not end with it
+    (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown)."""
+    try:
+        return connection.recv(16, socket.MSG_DONTWAIT) == b"shutdown"
+    except OSError:
+        return False
 
 
 def _listen(port: int) -> socket.socket:
